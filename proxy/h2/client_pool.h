@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The client sessions to one endpoint: dialled when first needed, one more when the peer's MAX_CONCURRENT_STREAMS is reached, closed
+ * when idle. Before a new connection's SETTINGS have come only one request is let through at a time... of those that wait, as many as
+ * the peer then allows.
+ *
+ *     pool_acquire ─▶ a session with room?  yes: POOL_READY
+ *                                           no:  wait (bounded); dial one more if none is being dialled (bounded)
+ *
+ * Owner:   one for each endpoint and worker (flow/cluster).
+ * Threads: the loop's.
+ * Errors:  a waiter gets a close reason: connect refused, timed out, unreachable, failed; queue full.
+ * Limits:  struct pool_options.
+ */
+
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/close_reason.h"
+#include "base/list.h"
+#include "h2/session.h"
+
+struct pool_options {
+    struct h2_options h2;
+    struct usec connect_timeout;
+    struct usec user_timeout;  /* TCP_USER_TIMEOUT */
+    struct usec idle_timeout;  /* a session without streams for this long is closed; 0: never */
+    uint32_t max_connections;  /* per endpoint and worker */
+    uint32_t max_waiting;      /* requests waiting for a connection */
+};
+
+struct client_pool;
+
+struct pool_waiter {
+    struct list node;
+    /* Called from the loop, never from within pool_acquire: a session with room (CLOSE_DONE), or NULL and why not. */
+    void (*on_ready)(struct pool_waiter *w, struct h2_session *session, enum close_reason reason);
+};
+
+/* What the pool tells its owner, for the connect back-off and metrics. */
+struct pool_ops {
+    void (*on_connected)(void *ctx, struct usec connect_time);
+    void (*on_connect_failed)(void *ctx, enum close_reason reason);
+    void (*on_session_closed)(void *ctx, enum close_reason reason);
+    void (*on_empty)(void *ctx); /* the last session of a closed pool is gone: it may be freed (it is not freed by itself) */
+};
+
+enum pool_outcome { POOL_READY, POOL_WAITING, POOL_FULL };
+
+struct client_pool *client_pool_new(struct loop *l, const struct addr *addr, const struct pool_options *options,
+                                    const struct pool_ops *ops, void *ctx);
+
+/* No new dials; sessions drain; waiters fail with CLOSE_NO_ENDPOINT at the end of the turn. on_empty follows. */
+void client_pool_close(struct client_pool *p);
+
+/* Only after on_empty, or when it was never used. */
+void client_pool_free(struct client_pool **p);
+
+enum pool_outcome client_pool_acquire(struct client_pool *p, struct pool_waiter *w, struct h2_session **ret_session) MUST_CHECK;
+
+/* Stops waiting. Accepts one that does not wait. */
+void client_pool_cancel(struct client_pool *p, struct pool_waiter *w);
+
+uint32_t client_pool_connections(const struct client_pool *p);
+uint32_t client_pool_waiting(const struct client_pool *p);
+bool client_pool_is_empty(const struct client_pool *p);

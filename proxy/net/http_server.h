@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * A small HTTP/1.1 server for admin pages of all programs and the webhook; never on the proxied path (libevent's evhttp).
+ *
+ * Owner:   the program.
+ * Threads: the loop's.
+ * Errors:  negative errno from http_server_open. A handler always answers.
+ * Limits:  head 16 KiB, body 1 MiB, 10 s without progress closes; only GET, HEAD, POST, PUT.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/addr.h"
+#include "base/container.h"
+#include "base/str.h"
+#include "net/loop.h"
+
+struct http_server;
+
+enum http_method { HTTP_GET, HTTP_POST, HTTP_PUT };
+
+struct http_request {
+    enum http_method method; /* HEAD is shown as GET */
+    struct str path;         /* decoded, without the query */
+    struct str query;        /* "level=debug&x=1", still encoded */
+    struct str body;
+    struct addr peer;
+};
+
+struct http_response {
+    int status;               /* 200 unless set */
+    const char *content_type; /* "text/plain; charset=utf-8" unless set; static */
+    struct text body;
+};
+
+typedef void http_handler_fn(void *ctx, const struct http_request *request, struct http_response *response);
+
+struct http_page {
+    enum http_method method;
+    const char *path; /* exact */
+    bool is_loopback_only; /* others get 403 */
+    http_handler_fn *handle;
+    const char *help; /* shown by GET / */
+};
+
+/* `pages` (static) are served with `ctx`. Wrong path: 404; wrong method: 405. */
+int http_server_open(struct loop *l, const struct addr *addr, const struct http_page *pages, size_t page_count, void *ctx,
+                     struct http_server **ret_server) MUST_CHECK;
+void http_server_close(struct http_server **s);
+struct addr http_server_addr(const struct http_server *s);
+
+/* The decoded value of `name` in the query, in fresh memory (mem_free), or NULL. */
+char *http_query_value(struct str query, const char *name);

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * A connected, non-blocking TCP socket on a loop: level-triggered "readable" and "writable" events, plain recv and send.
+ *
+ * Reading is interest-driven: nothing is read unless the owner calls stream_recv, and stream_want_read(false) is back-pressure.
+ * The shape leaves room for TLS: callers never touch the fd, except splice (stream_fd), which asks first.
+ *
+ * Owner:   embedded in a connection, relay or session.
+ * Threads: the loop's.
+ * Errors:  negative errno; -EAGAIN means "wait for the event".
+ */
+
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/addr.h"
+#include "base/container.h"
+#include "net/loop.h"
+
+struct stream {
+    struct loop *loop;
+    int fd; /* -1 once closed */
+    struct event readable;
+    struct event writable;
+    void (*on_readable)(struct stream *s); /* data, EOF or an error is there: call stream_recv */
+    void (*on_writable)(struct stream *s);
+};
+
+/* Takes `fd` (non-blocking, connected). No event is wanted yet. */
+void stream_init(struct stream *s, struct loop *l, int fd);
+void stream_set_handlers(struct stream *s, void (*on_readable)(struct stream *s), void (*on_writable)(struct stream *s));
+
+/* Moves the socket to another owner: `from` is closed without closing the socket. */
+void stream_move(struct stream *to, struct stream *from);
+
+void stream_want_read(struct stream *s, bool wanted);
+void stream_want_write(struct stream *s, bool wanted);
+
+/* Bytes read (> 0), 0 at the peer's FIN, or negative errno. */
+ssize_t stream_recv(struct stream *s, void *buf, size_t size) MUST_CHECK;
+
+/* Looks without taking. */
+ssize_t stream_peek(struct stream *s, void *buf, size_t size) MUST_CHECK;
+
+/* Bytes taken (may be fewer), or negative errno. Never raises SIGPIPE. */
+ssize_t stream_send(struct stream *s, const void *buf, size_t len) MUST_CHECK;
+
+struct iovec;
+ssize_t stream_sendv(struct stream *s, const struct iovec *iov, int count) MUST_CHECK;
+
+/* FIN towards the peer; reading goes on. */
+void stream_shutdown_write(struct stream *s);
+
+/* Orderly close. Idempotent. */
+void stream_close(struct stream *s);
+
+/* RST towards the peer, then as stream_close. */
+void stream_abort(struct stream *s);
+
+bool stream_is_open(const struct stream *s);
+int stream_fd(const struct stream *s);
+
+/* Addresses of this connection; false once the socket is gone. */
+bool stream_local_addr(const struct stream *s, struct addr *ret_addr);
+bool stream_peer_addr(const struct stream *s, struct addr *ret_addr);
