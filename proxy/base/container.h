@@ -13,4 +13,4 @@
 #define ARRAY_LEN(array) (sizeof(array) / sizeof *(array))
 
 #define MUST_CHECK __attribute__((warn_unused_result))
-#define PRINTF_LIKE(format, first) __attribute__((format(printf, format, first)))
+#define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))

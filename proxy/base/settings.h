@@ -25,7 +25,7 @@ enum setting_type {
     SETTING_UINT,     /* uint64_t in [min, max] */
     SETTING_BYTES,    /* uint64_t in [min, max]; suffix KiB, MiB, GiB or none */
     SETTING_DURATION, /* struct usec; min and max in microseconds; suffix us, ms, s, m, h is required, "0" alone is accepted */
-    SETTING_ADDR,     /* struct addr, "IP:port" */
+    SETTING_ADDR,     /* struct addr, "IP:port"; empty (ADDR_NONE) where the default is empty */
     SETTING_HOSTPORT, /* const char *: "name:port", "IP:port" or empty */
     SETTING_TEXT,     /* const char *; at most max bytes */
     SETTING_CHOICE,   /* unsigned: index into `choices`, a comma-separated list */
@@ -74,7 +74,8 @@ enum settings_outcome {
 };
 
 /*
- * Fills `values` (the program's struct) from defaults, `env` (as environ) and `argv`. Text values stay valid until settings_deinit.
+ * Fills `values` (the program's struct) from defaults, `env` (as environ) and `argv`. Text values stay valid until settings_deinit;
+ * it is needed after SETTINGS_OK only.
  * Unknown flags, unknown OUTRIGGER_* variables (except those starting with OUTRIGGER_TEST_) and stray arguments are errors.
  */
 enum settings_outcome settings_parse(const struct settings_program *program, int argc, char *const *argv, char *const *env,

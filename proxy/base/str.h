@@ -31,7 +31,10 @@ bool str_ends_with(struct str s, struct str suffix);
 /* Index of the first `c`, or s.len. */
 size_t str_find(struct str s, char c);
 
-/* Cuts the part before the first `separator` off `*rest` (all of it if there is none). False once `*rest` is used up. */
+/*
+ * Cuts the part before the first `separator` off `*rest` (all of it if there is none). False once `*rest` is used up: its `p`
+ * is NULL then, so that "a," has two parts and "" has one.
+ */
 bool str_split(struct str *rest, char separator, struct str *ret_part);
 
 /* Without the ASCII blanks at both ends. */
@@ -39,6 +42,9 @@ struct str str_trim(struct str s);
 
 /* A decimal number with no sign, blank or leading '+'. False if it is not one or exceeds `max`. */
 bool str_to_u64(struct str s, uint64_t max, uint64_t *ret_value) MUST_CHECK;
+
+/* Length of the UTF-8 sequence (RFC 3629) that `s` starts with; 0 if there is none. */
+size_t str_utf8_len(struct str s);
 
 struct text {
     char *p; /* NUL-terminated; "" before the first append */
@@ -55,6 +61,9 @@ void text_clear(struct text *t);
 void text_append(struct text *t, const void *bytes, size_t len);
 void text_append_str(struct text *t, struct str s);
 void text_printf(struct text *t, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Each byte that is not UTF-8 becomes U+FFFD. */
+void text_append_utf8(struct text *t, struct str s);
 
 /* As a JSON string with quotes; bytes that are not UTF-8 become U+FFFD. */
 void text_append_json(struct text *t, struct str s);
