@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Sampling without replacement is the start of a shuffle: the members' order means nothing, so the sample is swapped to the front of
+ * the set's own array and needs neither memory nor a test for repeats. Equal costs go to the one drawn first, which is fair.
+ *
+ * The cube makes queues count more than speed: latency already contains some of the queue, but seconds late, while in-flight is exact.
+ */
+
+#include "policy/balancer.h"
+
+#include <math.h>
+
+#define CHOICES 5
+#define LOOKS_MAX 64
+#define BAND 1.25            /* within m / BAND … m · BAND an average counts as m */
+#define SUCCESS_LEAST 0.02   /* keeps the cost finite */
+#define FAILING_LEAST 0.0001 /* below this an endpoint counts as faultless, and picking needs no exp() for it */
+
+static double faded(double value, struct usec age, struct usec decay)
+{
+    return value * exp(-usec_seconds(age) / usec_seconds(decay));
+}
+
+static double success_ratio(const struct endpoint_stats *s, struct usec now)
+{
+    if (s->failing < FAILING_LEAST) {
+        return 1;
+    }
+    return 1 - faded(s->failing, usec_since(now, s->failing_at), s->policy->forgive_decay);
+}
+
+/* The latency this endpoint is judged by, with m the median of all. */
+static double judged_latency(const struct endpoint_stats *s, double m, struct usec now)
+{
+    if (!s->is_measured || m <= 0) {
+        return m;
+    }
+    double ratio = s->latency.value / m;
+    if (ratio < 1 / BAND || ratio > BAND) { /* fading only moves it closer to m: inside the band there is nothing to compute */
+        ratio = 1 + faded(ratio - 1, usec_since(now, s->latency.updated), s->policy->forgive_decay);
+    }
+    if (ratio < 1 / BAND) {
+        return m * ratio * BAND;
+    }
+    return ratio > BAND ? m * ratio / BAND : m;
+}
+
+static double cost(const struct endpoint_stats *s, double m, struct usec now)
+{
+    double queue = (double)load_in_flight(s->load) + 1;
+    double success = fmax(success_ratio(s, now), SUCCESS_LEAST);
+    double latency = m > 0 ? judged_latency(s, m, now) : 1; /* nothing measured yet: only the queue counts */
+
+    return latency * queue * queue * queue / (success * success);
+}
+
+static bool is_backing_off(const struct endpoint_stats *s, struct usec now)
+{
+    return usec_before(now, s->connect_after);
+}
+
+static bool is_usable(const struct endpoint_stats *s, struct usec now, struct endpoint_stats *const *tried, size_t tried_count)
+{
+    if (s->is_draining || is_backing_off(s, now)) {
+        return false;
+    }
+    for (size_t i = 0; i < tried_count; i++) {
+        if (tried[i] == s) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct best {
+    struct endpoint_stats *stats;
+    double cost;
+};
+
+static void consider(struct best *best, struct endpoint_stats *s, double m, struct usec now)
+{
+    double c = cost(s, m, now);
+
+    if (best->stats == NULL || c < best->cost) {
+        *best = (struct best){s, c};
+    }
+}
+
+struct endpoint_stats *balancer_pick(struct endpoint_set *set, struct usec now, struct rng *rng, struct endpoint_stats *const *tried,
+                                     size_t tried_count)
+{
+    struct best best = {0};
+    struct best ejected = {0}; /* better than none */
+    unsigned choices = 0;
+
+    endpoint_set_refresh(set, now);
+    for (size_t i = 0; i < set->count && choices < CHOICES; i++) {
+        if (i >= LOOKS_MAX && best.stats != NULL) {
+            break;
+        }
+        endpoint_set_swap(set, i, i + (size_t)rng_below(rng, set->count - i));
+        struct endpoint_stats *s = set->members[i];
+
+        if (!is_usable(s, now, tried, tried_count)) {
+            continue;
+        }
+        if (endpoint_set_is_ejected(set, s, now)) {
+            consider(&ejected, s, set->median, now);
+            continue;
+        }
+        consider(&best, s, set->median, now);
+        choices++;
+    }
+    return best.stats != NULL ? best.stats : ejected.stats;
+}
+
+void balancer_started(struct endpoint_stats *s)
+{
+    load_add(s->load);
+}
+
+void balancer_ended(struct endpoint_stats *s)
+{
+    load_sub(s->load);
+}
+
+void balancer_latency(struct endpoint_set *set, struct endpoint_stats *s, struct usec first_byte, struct usec now)
+{
+    if (!s->is_measured) {
+        ewma_init(&s->latency, set->median > 0 ? set->median : (double)first_byte.v, s->joined);
+        s->is_measured = true;
+    }
+    ewma_add(&s->latency, first_byte, s->policy->latency_decay, now);
+    if (set->median <= 0) {
+        set->median = s->latency.value;
+    }
+}
+
+static void count_outcome(struct endpoint_stats *s, bool is_failure, struct usec now)
+{
+    double weight = s->policy->failure_weight;
+    double failing = 1 - success_ratio(s, now);
+
+    failing = (1 - weight) * failing + (is_failure ? weight : 0);
+    s->failing = failing < FAILING_LEAST ? 0 : failing;
+    s->failing_at = now;
+}
+
+void balancer_succeeded(struct endpoint_set *set, struct endpoint_stats *s, struct usec now)
+{
+    count_outcome(s, false, now);
+    if (endpoint_set_is_ejected(set, s, now)) {
+        return; /* sent before the ejection: says nothing about its end */
+    }
+    s->failures = 0;
+    if (s->ejection == EJECTION_TRIAL) {
+        s->ejection = EJECTION_NONE;
+        backoff_succeeded(&s->ejections);
+    }
+}
+
+static void eject(struct endpoint_set *set, struct endpoint_stats *s, struct usec now, struct rng *rng)
+{
+    struct backoff longer = s->ejections;
+    struct usec until = usec_add(now, backoff_failed(&longer, rng));
+
+    if (endpoint_set_eject(set, s, until)) {
+        s->ejections = longer;
+        s->failures = 0;
+    }
+}
+
+void balancer_failed(struct endpoint_set *set, struct endpoint_stats *s, struct usec now, struct rng *rng)
+{
+    count_outcome(s, true, now);
+    if (s->set == NULL || endpoint_set_is_ejected(set, s, now)) {
+        return; /* left, or sent before the ejection: one burst of failures is one ejection */
+    }
+    s->failures++;
+    if (s->ejection == EJECTION_TRIAL || s->failures >= s->policy->ejection_failures) {
+        eject(set, s, now, rng);
+    }
+}
+
+void balancer_connect_failed(struct endpoint_stats *s, struct usec now, struct rng *rng)
+{
+    if (!is_backing_off(s, now)) {
+        s->connect_after = usec_add(now, backoff_failed(&s->connects, rng));
+    }
+}
+
+void balancer_connected(struct endpoint_stats *s)
+{
+    backoff_succeeded(&s->connects);
+    s->connect_after = (struct usec){0};
+}
+
+void balancer_view(const struct endpoint_stats *s, const struct endpoint_set *set, struct usec now, struct balancer_view *ret_view)
+{
+    bool is_ejected = s->ejection == EJECTION_OUT && usec_before(now, s->ejected_until);
+    bool backing_off = is_backing_off(s, now);
+
+    *ret_view = (struct balancer_view){
+        .latency = {(uint64_t)(s->is_measured ? s->latency.value : set->median)},
+        .is_measured = s->is_measured,
+        .success = success_ratio(s, now),
+        .in_flight = load_in_flight(s->load),
+        .is_ejected = is_ejected,
+        .ejected_until = is_ejected ? s->ejected_until : (struct usec){0},
+        .is_backing_off = backing_off,
+        .connect_after = backing_off ? s->connect_after : (struct usec){0},
+        .is_draining = s->is_draining,
+        .cost = cost(s, set->median, now),
+    };
+}
