@@ -156,6 +156,9 @@ void h2_session_goaway(struct h2_session *s, uint32_t error, enum close_reason r
  * code is attempted first. */
 void h2_session_close(struct h2_session *s, uint32_t error, enum close_reason reason);
 
+/* As h2_session_close, and no event of the session or its streams reaches anybody any more: for an owner that goes first. */
+void h2_session_abandon(struct h2_session *s, uint32_t error, enum close_reason reason);
+
 /* --- streams --- */
 
 /* Sends a block: H2_INFORMATIONAL, H2_RESPONSE (servers) or H2_TRAILERS (either side, ends the stream). Takes `headers`. */

@@ -33,6 +33,7 @@ struct snapshot_endpoint {
 
 struct snapshot_backend {
     const char *name; /* cluster name, "default/greeter:50051": also the metrics label */
+    uint64_t version; /* grows with every change of this cluster in any snapshot; ≥ 1, unique in the process */
     const struct snapshot_endpoint *endpoints;
     size_t endpoint_count;
 };

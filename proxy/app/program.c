@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "app/program.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+
+#include "app/admin.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "version.h"
+
+#define API_PATIENCE usec_from_s(2)     /* /ready waits no longer for the api's first answer */
+#define DRAIN_POLL usec_from_ms(100)
+
+static uint64_t random_seed(void)
+{
+    uint64_t seed = 1;
+
+    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
+        seed = loop_clock().v; /* only spreads choices: nothing depends on its secrecy */
+    }
+    return seed;
+}
+
+/* A proxy holds two descriptors for each connection: take all the kernel lets us have. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+bool program_is_ready(const struct program *p)
+{
+    if (p->state != PROGRAM_RUNNING) {
+        return false;
+    }
+    return p->settings->api_address[0] == '\0' || discovery_status(p->discovery).is_connected ||
+           usec_since(loop_clock(), p->started).v >= API_PATIENCE.v;
+}
+
+/* --- the end --- */
+
+static void stop(struct program *p)
+{
+    p->state = PROGRAM_STOPPED;
+    loop_stop(p->control);
+}
+
+static uint32_t open_connections(struct program *p)
+{
+    uint32_t count = 0;
+
+    for (unsigned i = 0; i < p->worker_count; i++) {
+        count += worker_connections(p->workers[i]);
+    }
+    return count;
+}
+
+static void close_acceptor_here(struct worker *w, void *arg)
+{
+    (void)w;
+    acceptor_close(arg);
+}
+
+static void drain(struct program *p)
+{
+    p->state = PROGRAM_DRAINING;
+    log_info(LOG_APP, NULL, "draining: %u connections are open", open_connections(p));
+    worker_call(p->workers[0], close_acceptor_here, &p->acceptor, usec_from_s(5));
+    for (unsigned i = 0; i < p->worker_count; i++) {
+        worker_drain(p->workers[i]);
+    }
+    p->grace_until = usec_add(loop_clock(), p->settings->drain_grace);
+}
+
+static void on_shutdown_timer(struct timer *t)
+{
+    struct program *p = container_of(t, struct program, shutdown);
+    uint32_t left;
+
+    if (p->state == PROGRAM_LEAVING) {
+        drain(p);
+    }
+    left = open_connections(p);
+    if (left == 0) {
+        log_info(LOG_APP, NULL, "drained");
+        stop(p);
+    } else if (!usec_before(loop_clock(), p->grace_until)) {
+        log_warn(LOG_APP, NULL, "the drain grace is over: closing %u connections", left);
+        stop(p);
+    } else {
+        timer_set(&p->shutdown, DRAIN_POLL);
+    }
+}
+
+static void on_signal(void *ctx, int signal)
+{
+    struct program *p = ctx;
+
+    if (signal == SIGHUP) {
+        return; /* nothing to reload, and no reason to die when a terminal closes */
+    }
+    if (p->state != PROGRAM_RUNNING) {
+        log_warn(LOG_APP, NULL, "told to stop again: stopping at once");
+        stop(p);
+        return;
+    }
+    p->state = PROGRAM_LEAVING;
+    log_info(LOG_APP, NULL, "told to stop: not ready any more, draining in %.1f s", usec_seconds(p->settings->drain_delay));
+    timer_set(&p->shutdown, p->settings->drain_delay);
+}
+
+/* --- the beginning --- */
+
+static void log_listen_failure(const char *setting, const struct addr *addr, int error)
+{
+    char text[ADDR_TEXT_SIZE];
+
+    log_error(LOG_APP, NULL, "%s %s: %s", setting, addr_format(addr, text), strerror(-error));
+}
+
+static int open_ports(struct program *p)
+{
+    struct addr failed = {0};
+    int r = acceptor_open(p->workers, p->worker_count, &p->acceptor, &failed);
+
+    if (r < 0) {
+        log_listen_failure(failed.port == p->options.inbound.port ? "--inbound-address" : "--outbound-address", &failed, r);
+        return r;
+    }
+    r = admin_open(p);
+    if (r < 0) {
+        log_listen_failure("--admin-address", &p->settings->admin_address, r);
+    }
+    return r;
+}
+
+static void make_parts(struct program *p)
+{
+    struct discovery_options discovery;
+    static const int handled[] = {SIGTERM, SIGINT, SIGHUP};
+
+    config_flow_options(p->settings, &p->options);
+    config_discovery_options(p->settings, &discovery);
+    p->worker_count = (unsigned)p->settings->workers;
+    p->control = loop_new(random_seed());
+    p->metrics = metrics_new(PROGRAM_METRIC_PREFIX, program_families, PROGRAM_FAMILY_COUNT, p->worker_count + 1);
+    program_metrics_init(&p->own, metrics_shard(p->metrics, p->worker_count));
+    p->loads = load_registry_new();
+    p->discovery = discovery_new(p->control, &discovery, random_seed());
+    p->workers = mem_alloc_array(p->worker_count, sizeof(struct worker *));
+    for (unsigned i = 0; i < p->worker_count; i++) {
+        p->workers[i] = worker_new(i, &p->options, metrics_shard(p->metrics, i), p->discovery, p->loads, random_seed());
+    }
+    p->signals = signals_new(p->control, handled, ARRAY_LEN(handled), on_signal, p);
+    timer_init(&p->shutdown, p->control, on_shutdown_timer);
+}
+
+struct program *program_new(const struct proxy_settings *settings)
+{
+    struct program *p = mem_alloc(sizeof *p);
+
+    signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
+    p->settings = settings;
+    p->started = loop_clock();
+    make_parts(p);
+    if (open_ports(p) < 0) {
+        program_free(p);
+        return NULL;
+    }
+    for (unsigned i = 0; i < p->worker_count; i++) {
+        int r = worker_start(p->workers[i]);
+
+        if (r < 0) {
+            log_error(LOG_APP, NULL, "worker thread: %s", strerror(-r));
+            program_free(p);
+            return NULL;
+        }
+    }
+    discovery_start(p->discovery);
+    log_info(LOG_APP, NULL, "outrigger-proxy %s runs: %u workers, api %s", OUTRIGGER_VERSION, p->worker_count,
+             settings->api_address[0] != '\0' ? settings->api_address : "none");
+    return p;
+}
+
+void program_run(struct program *p)
+{
+    loop_run(p->control);
+}
+
+void program_free(struct program *p)
+{
+    timer_stop(&p->shutdown);
+    http_server_close(&p->admin);
+    if (p->acceptor != NULL) {
+        worker_call(p->workers[0], close_acceptor_here, &p->acceptor, usec_from_s(5));
+    }
+    for (unsigned i = 0; i < p->worker_count; i++) {
+        worker_stop(p->workers[i]);
+    }
+    for (unsigned i = 0; i < p->worker_count; i++) {
+        worker_free(p->workers[i]);
+    }
+    mem_free(p->workers);
+    discovery_free(p->discovery);
+    signals_free(&p->signals);
+    load_registry_free(p->loads);
+    program_metrics_deinit(&p->own);
+    metrics_free(p->metrics);
+    loop_free(p->control);
+    mem_free(p);
+}

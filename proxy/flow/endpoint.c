@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * One endpoint's life: made by a reconciliation, picked, connected to, left out, gone when nobody uses it and its pool is empty.
+ */
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/object.h"
+#include "flow/cluster.h"
+#include "flow/cluster_table.h"
+#include "flow/worker.h"
+
+static void series_start(struct endpoint *e, struct metric_shard *shard)
+{
+    const char *service = e->cluster->name;
+    const char *ok[] = {service, e->text, "ok"};
+    const char *failed[] = {service, e->text, "failed"};
+
+    e->series = (struct endpoint_series){
+        .ok = metric_get(shard, METRIC_ENDPOINT_REQUESTS, ok),
+        .failed = metric_get(shard, METRIC_ENDPOINT_REQUESTS, failed),
+        .in_flight = metric_get(shard, METRIC_ENDPOINT_IN_FLIGHT, ok),
+        .latency = metric_get(shard, METRIC_ENDPOINT_LATENCY, ok),
+        .ejected = metric_get(shard, METRIC_ENDPOINT_EJECTED, ok),
+    };
+}
+
+/* The series end with their endpoint. */
+static void series_end(struct endpoint *e)
+{
+    if (e->series.ok == NULL) {
+        return;
+    }
+    metric_end(&e->series.ok);
+    metric_end(&e->series.failed);
+    metric_end(&e->series.in_flight);
+    metric_end(&e->series.latency);
+    metric_end(&e->series.ejected);
+}
+
+/* --- what the pool tells --- */
+
+static void count_connect(struct endpoint *e, const char *result)
+{
+    const char *labels[] = {e->cluster->name, result};
+    struct metric *series = metric_get(e->cluster->table->worker->metrics.shard, METRIC_CONNECTS, labels);
+
+    metric_add(series, 1);
+    metric_put(&series);
+}
+
+static void on_connected(void *ctx, struct usec connect_time)
+{
+    struct endpoint *e = ctx;
+
+    (void)connect_time; /* a connect's duration says nothing about the application's latency */
+    balancer_connected(&e->stats);
+    count_connect(e, "ok");
+}
+
+static void on_connect_failed(void *ctx, enum close_reason reason)
+{
+    struct endpoint *e = ctx;
+    struct worker *w = e->cluster->table->worker;
+
+    balancer_connect_failed(&e->stats, loop_now(w->loop), loop_rng(w->loop));
+    count_connect(e, close_reason_label(reason));
+    log_info(LOG_ENDPOINT, e->cluster->name, "%s: %s", e->text, close_reason_text(reason));
+}
+
+static void on_session_closed(void *ctx, enum close_reason reason)
+{
+    struct endpoint *e = ctx;
+
+    log_debug(LOG_ENDPOINT, e->cluster->name, "%s: connection ended: %s", e->text, close_reason_text(reason));
+}
+
+static void on_pool_empty(void *ctx)
+{
+    endpoint_free_if_unused(ctx);
+}
+
+static const struct pool_ops pool_ops = {
+    .on_connected = on_connected,
+    .on_connect_failed = on_connect_failed,
+    .on_session_closed = on_session_closed,
+    .on_empty = on_pool_empty,
+};
+
+/* --- life --- */
+
+struct endpoint *endpoint_new(struct cluster *c, const struct snapshot_endpoint *from)
+{
+    struct cluster_table *t = c->table;
+    struct worker *w = t->worker;
+    struct endpoint *e = mem_alloc(sizeof *e);
+
+    object_created(OBJECT_ENDPOINT);
+    e->cluster = c;
+    e->addr = from->addr;
+    addr_format(&from->addr, e->text);
+    e->uid = mem_strdup(from->uid);
+    e->name = mem_strdup(from->name);
+    e->load = load_registry_get(t->loads, c->name, &from->addr, from->uid);
+    e->is_present = true;
+    endpoint_stats_init(&e->stats, e->load, &balance_policy_default, loop_now(w->loop));
+    e->pool = client_pool_new(w->loop, &e->addr, &w->options->pool, &pool_ops, e);
+    list_push_back(&c->endpoints, &e->node);
+    endpoint_set_add(&c->set, &e->stats);
+    if (w->options->has_endpoint_metrics) {
+        series_start(e, w->metrics.shard);
+    }
+    return e;
+}
+
+void endpoint_leave(struct endpoint *e)
+{
+    e->is_present = false;
+    endpoint_set_remove(&e->cluster->set, &e->stats);
+    client_pool_close(e->pool);
+    endpoint_free_if_unused(e);
+}
+
+void endpoint_free_if_unused(struct endpoint *e)
+{
+    struct cluster *c = e->cluster;
+
+    if (e->is_present || e->users > 0 || !client_pool_is_empty(e->pool)) {
+        return;
+    }
+    series_end(e);
+    client_pool_free(&e->pool);
+    load_registry_put(c->table->loads, &e->load);
+    list_unlink(&e->node);
+    mem_free(e->uid);
+    mem_free(e->name);
+    mem_free(e);
+    object_destroyed(OBJECT_ENDPOINT);
+    cluster_free_if_unused(c);
+}
+
+/* --- requests --- */
+
+struct endpoint *cluster_pick(struct cluster *c, struct endpoint *const *tried, size_t tried_count)
+{
+    struct worker *w = c->table->worker;
+    struct endpoint_stats *tried_stats[CLUSTER_TRIED_MAX];
+    struct endpoint_stats *picked;
+    struct endpoint *e;
+
+    assert(tried_count <= CLUSTER_TRIED_MAX);
+    for (size_t i = 0; i < tried_count; i++) {
+        tried_stats[i] = &tried[i]->stats; /* an address to compare with: never followed */
+    }
+    picked = balancer_pick(&c->set, loop_now(w->loop), loop_rng(w->loop), tried_stats, tried_count);
+    if (picked == NULL) {
+        return NULL;
+    }
+    e = container_of(picked, struct endpoint, stats);
+    balancer_started(picked);
+    e->users++;
+    return e;
+}
+
+void endpoint_release(struct endpoint **link)
+{
+    struct endpoint *e = *link;
+
+    if (e == NULL) {
+        return;
+    }
+    *link = NULL;
+    balancer_ended(&e->stats);
+    e->users--;
+    endpoint_free_if_unused(e);
+}
+
+void endpoint_first_byte(struct endpoint *e, struct usec latency)
+{
+    balancer_latency(&e->cluster->set, &e->stats, latency, loop_now(e->cluster->table->worker->loop));
+}
+
+void endpoint_waited(struct endpoint *e, struct usec waited)
+{
+    struct usec now = loop_now(e->cluster->table->worker->loop);
+    struct balancer_view view;
+
+    balancer_view(&e->stats, &e->cluster->set, now, &view);
+    if (waited.v > view.latency.v) {
+        balancer_latency(&e->cluster->set, &e->stats, waited, now);
+    }
+}
+
+void endpoint_outcome(struct endpoint *e, bool is_ok)
+{
+    struct worker *w = e->cluster->table->worker;
+    struct usec now = loop_now(w->loop);
+
+    if (is_ok) {
+        balancer_succeeded(&e->cluster->set, &e->stats, now);
+    } else {
+        balancer_failed(&e->cluster->set, &e->stats, now, loop_rng(w->loop));
+    }
+    if (e->series.ok != NULL) {
+        metric_add(is_ok ? e->series.ok : e->series.failed, 1);
+    }
+}
+
+enum endpoint_state endpoint_state(const struct balancer_view *view)
+{
+    if (view->is_draining) {
+        return ENDPOINT_DRAINING;
+    }
+    if (view->is_ejected) {
+        return ENDPOINT_EJECTED;
+    }
+    return view->is_backing_off ? ENDPOINT_BACKING_OFF : ENDPOINT_READY;
+}

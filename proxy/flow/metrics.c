@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "flow/metrics.h"
+
+#include "base/container.h"
+
+const struct metric_family flow_families[FLOW_FAMILY_COUNT] = {
+#define X(id, kind_, metric_, labels_, help_) [id] = {.kind = kind_, .name = #metric_, .help = help_, .labels = labels_},
+#include "flow/metrics.def"
+#undef X
+};
+
+const char *direction_label(enum direction d)
+{
+    return d == OUTBOUND ? "outbound" : "inbound";
+}
+
+static struct metric *get2(struct flow_metrics *m, enum flow_family family, const char *first, const char *second)
+{
+    const char *labels[] = {first, second};
+
+    return metric_get(m->shard, family, labels);
+}
+
+void flow_metrics_init(struct flow_metrics *m, struct metric_shard *shard)
+{
+    *m = (struct flow_metrics){.shard = shard};
+    for (unsigned d = 0; d < DIRECTION_COUNT; d++) {
+        struct direction_metrics *dm = &m->direction[d];
+        const char *label = direction_label((enum direction)d);
+
+        dm->http2_connections = get2(m, METRIC_CONNECTIONS, label, "http2");
+        dm->tcp_connections = get2(m, METRIC_CONNECTIONS, label, "tcp");
+        dm->refused_connections = get2(m, METRIC_CONNECTIONS, label, "none");
+        dm->active = metric_get(m->shard, METRIC_CONNECTIONS_ACTIVE, &label);
+        dm->to_server_bytes = get2(m, METRIC_TCP_BYTES, label, "to_server");
+        dm->to_client_bytes = get2(m, METRIC_TCP_BYTES, label, "to_client");
+        for (unsigned i = 0; i < DETECT_LABEL_COUNT; i++) {
+            dm->detections[i] = get2(m, METRIC_DETECTIONS, label, detect_label_text((enum detect_label)i));
+        }
+    }
+}
+
+void flow_metrics_deinit(struct flow_metrics *m)
+{
+    for (unsigned d = 0; d < DIRECTION_COUNT; d++) {
+        struct direction_metrics *dm = &m->direction[d];
+
+        metric_put(&dm->http2_connections);
+        metric_put(&dm->tcp_connections);
+        metric_put(&dm->refused_connections);
+        metric_put(&dm->active);
+        metric_put(&dm->to_server_bytes);
+        metric_put(&dm->to_client_bytes);
+        for (unsigned i = 0; i < DETECT_LABEL_COUNT; i++) {
+            metric_put(&dm->detections[i]);
+        }
+        for (unsigned i = 0; i < CLOSE_REASON_COUNT; i++) {
+            if (dm->closes[i] != NULL) {
+                metric_put(&dm->closes[i]);
+            }
+        }
+    }
+}
+
+void flow_metrics_closed(struct flow_metrics *m, enum direction d, enum close_reason reason)
+{
+    struct metric **series = &m->direction[d].closes[reason];
+
+    if (*series == NULL) {
+        *series = get2(m, METRIC_CLOSES, direction_label(d), close_reason_label(reason));
+    }
+    metric_add(*series, 1);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The settings of the data path, as the program fills them from its settings table (app/settings.def has names, defaults and ranges).
+ *
+ * Owner:   the program; constant once the workers run.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/usec.h"
+#include "h2/client_pool.h"
+#include "h2/session.h"
+
+struct flow_options {
+    struct addr outbound;      /* listening addresses; ADDR_NONE switches one off */
+    struct addr outbound_twin; /* the same in the other family */
+    struct addr inbound;
+    struct addr inbound_twin;
+
+    struct usec detect_silence;  /* client silent for this long: dial the original destination */
+    struct usec detect_hold;     /* longest hold of a preface prefix while the server says nothing */
+    struct usec server_first_memory; /* how long a server-first destination is remembered */
+
+    struct usec discovery_timeout;   /* no answer for this long: serve from the original destination */
+    struct usec discovery_retention; /* addresses and clusters nobody uses are kept for this long */
+    struct usec connect_timeout;
+
+
+    uint32_t retry_attempts;     /* deliveries of one request, the first included */
+    size_t retry_buffer_bytes;   /* of a request's body kept for another attempt */
+    size_t retry_process_bytes;  /* of all requests together */
+
+    bool has_endpoint_metrics;
+    bool has_forwarded_for;
+
+    struct h2_options server; /* sessions towards the one who dialled */
+    struct pool_options pool; /* sessions towards endpoints (outbound) */
+    struct h2_options app;    /* session towards the app (inbound) */
+};
