@@ -14,53 +14,22 @@
  * Owner:   the program owns the model; worlds and backends are reference-counted.
  * Threads: the api's loop thread.
  * Errors:  model_put_* answer false at the limits below; the object is then not taken.
- * Limits:  MODEL_SERVICES_MAX, MODEL_SLICES_MAX; BACKEND_ENDPOINTS_MAX endpoints of one Service port, the rest is left out and
- *          counted in `left_out`.
+ * Limits:  MODEL_SERVICES_MAX, MODEL_SLICES_MAX.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/addr.h"
 #include "base/str.h"
 
+#include "api/model/backend.h"
 #include "api/model/service.h"
 
 #define MODEL_SERVICES_MAX 20000
 #define MODEL_SLICES_MAX 100000
-#define BACKEND_ENDPOINTS_MAX 10000
 
 struct model;
-
-/* One pod behind one Service port. The strings belong to the slices that the backend holds. */
-struct backend_endpoint {
-    struct addr addr; /* pod IP and target port */
-    bool is_ready;
-    bool is_serving;
-    bool is_terminating;
-    const char *pod;
-    const char *uid;
-    const char *node;
-    const char *zone;
-};
-
-struct backend_port {
-    const struct service_port *port;
-    bool is_http;
-    size_t count;
-    struct backend_endpoint *endpoints; /* sorted by zone and address, no address twice, both families */
-    size_t left_out;
-};
-
-/* A Service with its endpoints. */
-struct backend {
-    unsigned refs;
-    struct service *service;
-    size_t slice_count;
-    struct slice **slices;      /* keep the endpoints' strings alive */
-    struct backend_port *ports; /* service->port_count of them, in the Service's order */
-};
 
 struct world {
     unsigned refs;
@@ -91,9 +60,3 @@ void world_unref(struct world **w);
 
 /* The Service's entry or NULL. */
 const struct backend *world_find(const struct world *w, struct str namespace, struct str name);
-
-struct backend *backend_ref(struct backend *b);
-void backend_unref(struct backend **b);
-
-/* By namespace, then name. */
-int backend_compare(const struct backend *a, const struct backend *b);
