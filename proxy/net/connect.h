@@ -28,12 +28,12 @@ struct connect {
 
 struct connect_options {
     const struct addr *source; /* bind to this address first; NULL: let the kernel choose */
-    struct usec timeout;
+    struct usec timeout;       /* 0: as long as the kernel tries */
     struct usec user_timeout;  /* TCP_USER_TIMEOUT; 0: the kernel's default */
 };
 
 void connect_start(struct connect *c, struct loop *l, const struct addr *to, const struct connect_options *options,
                    void (*on_done)(struct connect *c, int result));
 
-/* Gives up without a report. Accepts one that is not active. */
+/* Gives up without a report; closes a connected socket that nobody took. Accepts one that is not active, or all zero. */
 void connect_cancel(struct connect *c);

@@ -7,7 +7,8 @@
  * Owner:   the program.
  * Threads: the loop's.
  * Errors:  negative errno from http_server_open. A handler always answers.
- * Limits:  head 16 KiB, body 1 MiB, 10 s without progress closes; only GET, HEAD, POST, PUT.
+ * Limits:  head 16 KiB, body 1 MiB, 10 s without progress closes; only GET, HEAD, POST, PUT (others get 501); a page of more than
+ *          64 MiB is a 500.
  */
 
 #include <stdbool.h>
@@ -49,8 +50,10 @@ struct http_page {
 /* `pages` (static) are served with `ctx`. Wrong path: 404; wrong method: 405. */
 int http_server_open(struct loop *l, const struct addr *addr, const struct http_page *pages, size_t page_count, void *ctx,
                      struct http_server **ret_server) MUST_CHECK;
+
+/* Open connections end at once. Not from within a handler. Accepts NULL inside. */
 void http_server_close(struct http_server **s);
 struct addr http_server_addr(const struct http_server *s);
 
-/* The decoded value of `name` in the query, in fresh memory (mem_free), or NULL. */
+/* The decoded value of the first `name` in the query, in fresh memory (mem_free); NULL if there is none or its escapes are broken. */
 char *http_query_value(struct str query, const char *name);

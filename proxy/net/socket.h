@@ -25,3 +25,7 @@ bool socket_is_local_ip(const struct addr *ip);
 
 /* RST to the peer of a socket that no stream owns, and close it. */
 void socket_abort(int fd);
+
+/* A bound, listening socket (non-blocking, close-on-exec, no delay on what it accepts), or negative errno. An IPv6 one takes IPv6
+ * only. For net/listener and net/http_server. */
+int socket_listen(const struct addr *addr) MUST_CHECK;

@@ -9,7 +9,7 @@
  *
  * Owner:   embedded in a connection, relay or session.
  * Threads: the loop's.
- * Errors:  negative errno; -EAGAIN means "wait for the event".
+ * Errors:  negative errno; -EAGAIN means "wait for the event". A closed stream, or one that is all zero, answers -EBADF and wants nothing.
  */
 
 #include <event2/event_struct.h>
@@ -26,6 +26,8 @@ struct stream {
     int fd; /* -1 once closed */
     struct event readable;
     struct event writable;
+    bool is_reading; /* is the event above added? */
+    bool is_writing;
     void (*on_readable)(struct stream *s); /* data, EOF or an error is there: call stream_recv */
     void (*on_writable)(struct stream *s);
 };
@@ -34,9 +36,10 @@ struct stream {
 void stream_init(struct stream *s, struct loop *l, int fd);
 void stream_set_handlers(struct stream *s, void (*on_readable)(struct stream *s), void (*on_writable)(struct stream *s));
 
-/* Moves the socket to another owner: `from` is closed without closing the socket. */
+/* Moves the socket to another owner: `from` is closed without closing the socket; `to` is as after stream_init. */
 void stream_move(struct stream *to, struct stream *from);
 
+/* Cheap when nothing changes. */
 void stream_want_read(struct stream *s, bool wanted);
 void stream_want_write(struct stream *s, bool wanted);
 
