@@ -3,11 +3,10 @@
 /* outrigger-proxy: settings, then the program, then its exit status (0 after a drain, 1 if it could not start, 2 for bad settings). */
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "app/program.h"
 #include "base/log.h"
-
-extern char **environ;
 
 #define OUTPUT_MAX ((size_t)256 * 1024)
 

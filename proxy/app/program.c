@@ -101,11 +101,11 @@ static void on_shutdown_timer(struct timer *t)
     }
 }
 
-static void on_signal(void *ctx, int signal)
+static void on_signal(struct signals *s, int signo)
 {
-    struct program *p = ctx;
+    struct program *p = container_of(s, struct program, signals);
 
-    if (signal == SIGHUP) {
+    if (signo == SIGHUP || signo == SIGUSR1) {
         return; /* nothing to reload, and no reason to die when a terminal closes */
     }
     if (p->state != PROGRAM_RUNNING) {
@@ -146,7 +146,6 @@ static int open_ports(struct program *p)
 static void make_parts(struct program *p)
 {
     struct discovery_options discovery;
-    static const int handled[] = {SIGTERM, SIGINT, SIGHUP};
 
     config_flow_options(p->settings, &p->options);
     config_discovery_options(p->settings, &discovery);
@@ -160,26 +159,29 @@ static void make_parts(struct program *p)
     for (unsigned i = 0; i < p->worker_count; i++) {
         p->workers[i] = worker_new(i, &p->options, metrics_shard(p->metrics, i), p->discovery, p->loads, random_seed());
     }
-    p->signals = signals_new(p->control, handled, ARRAY_LEN(handled), on_signal, p);
     timer_init(&p->shutdown, p->control, on_shutdown_timer);
 }
 
 struct program *program_new(const struct proxy_settings *settings)
 {
     struct program *p = mem_alloc(sizeof *p);
+    int r;
 
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     p->settings = settings;
     p->started = loop_clock();
     make_parts(p);
-    if (open_ports(p) < 0) {
+    r = signals_start(&p->signals, p->control, on_signal);
+    if (r < 0) {
+        log_error(LOG_APP, NULL, "signals: %s", strerror(-r));
+    }
+    if (r < 0 || open_ports(p) < 0) {
         program_free(p);
         return NULL;
     }
     for (unsigned i = 0; i < p->worker_count; i++) {
-        int r = worker_start(p->workers[i]);
-
+        r = worker_start(p->workers[i]);
         if (r < 0) {
             log_error(LOG_APP, NULL, "worker thread: %s", strerror(-r));
             program_free(p);
@@ -212,7 +214,7 @@ void program_free(struct program *p)
     }
     mem_free(p->workers);
     discovery_free(p->discovery);
-    signals_free(&p->signals);
+    signals_stop(&p->signals);
     load_registry_free(p->loads);
     program_metrics_deinit(&p->own);
     metrics_free(p->metrics);

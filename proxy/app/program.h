@@ -42,7 +42,7 @@ struct program {
     unsigned worker_count;
     struct acceptor *acceptor;
     struct http_server *admin;
-    struct signals *signals;
+    struct signals signals;
     struct timer shutdown;   /* the next step of the end */
     struct usec started;
     struct usec grace_until;

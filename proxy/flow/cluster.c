@@ -2,6 +2,8 @@
 
 #include "flow/cluster.h"
 
+#include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"

@@ -4,6 +4,8 @@
  * One endpoint's life: made by a reconciliation, picked, connected to, left out, gone when nobody uses it and its pool is empty.
  */
 
+#include <assert.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/object.h"

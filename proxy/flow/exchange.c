@@ -13,6 +13,7 @@
 #include "base/object.h"
 #include "flow/body_copy.h"
 #include "flow/reply.h"
+#include "h2/grpc_call.h"
 
 struct exchange {
     struct list node;

@@ -2,8 +2,8 @@
 
 #include "flow/load_registry.h"
 
+#include <assert.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/hash.h"
