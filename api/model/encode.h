@@ -30,7 +30,7 @@ struct encoded encode_http_listener(const char *name);
 struct encoded encode_tcp_listener(const char *name, const char *cluster);
 
 struct encode_virtual_host {
-    const char *cluster; /* also the virtual host's name */
+    char *cluster; /* also the virtual host's name */
     size_t domain_count;
     char **domains; /* none twice in one RouteConfiguration */
 };
