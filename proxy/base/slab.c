@@ -14,17 +14,6 @@
 
 #include "base/mem.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define PLAIN_HEAP 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define PLAIN_HEAP 1
-#endif
-#endif
-#ifndef PLAIN_HEAP
-#define PLAIN_HEAP 0
-#endif
-
 #define CLASS_COUNT 21 /* the last one holds 32 KiB: a full HTTP/2 frame of 16 KiB and what surrounds it */
 #define CLASS_HEAP CLASS_COUNT
 
@@ -110,17 +99,17 @@ static void *take(struct slab *s, size_t size)
 
 void *slab_alloc_raw(struct slab *s, size_t size)
 {
-    return PLAIN_HEAP ? mem_realloc_array(NULL, 1, size) : take(s, size);
+    return SLAB_IS_PLAIN_HEAP ? mem_realloc_array(NULL, 1, size) : take(s, size);
 }
 
 void *slab_alloc(struct slab *s, size_t size)
 {
-    return PLAIN_HEAP ? mem_alloc(size) : memset(take(s, size), 0, size);
+    return SLAB_IS_PLAIN_HEAP ? mem_alloc(size) : memset(take(s, size), 0, size);
 }
 
 void *slab_realloc(struct slab *s, void *p, size_t size)
 {
-    if (PLAIN_HEAP) {
+    if (SLAB_IS_PLAIN_HEAP) {
         return mem_realloc_array(p, 1, size);
     }
     if (p == NULL) {
@@ -141,7 +130,7 @@ void *slab_realloc(struct slab *s, void *p, size_t size)
 
 void slab_release(struct slab *s, void *p)
 {
-    if (PLAIN_HEAP || p == NULL) {
+    if (SLAB_IS_PLAIN_HEAP || p == NULL) {
         mem_free(p);
         return;
     }
@@ -156,4 +145,14 @@ void slab_release(struct slab *s, void *p)
     b->next_free = s->free[class];
     s->free[class] = b;
     s->free_count[class]++;
+}
+
+size_t slab_kept_bytes(const struct slab *s)
+{
+    size_t bytes = 0;
+
+    for (unsigned class = 0; class < CLASS_COUNT; class++) {
+        bytes += s->free_count[class] * class_size(class);
+    }
+    return bytes;
 }

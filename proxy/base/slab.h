@@ -14,6 +14,18 @@
 
 #include <stddef.h>
 
+/* gcc has a macro for it, clang a feature. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SLAB_IS_PLAIN_HEAP 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SLAB_IS_PLAIN_HEAP 1
+#endif
+#endif
+#ifndef SLAB_IS_PLAIN_HEAP
+#define SLAB_IS_PLAIN_HEAP 0
+#endif
+
 #define SLAB_CLASS_KEEP_BYTES ((size_t)256 * 1024)
 
 struct slab;
@@ -34,3 +46,6 @@ void *slab_realloc(struct slab *s, void *p, size_t size) __attribute__((alloc_si
 
 /* Accepts NULL. */
 void slab_release(struct slab *s, void *p);
+
+/* Free blocks of all classes, which the next allocations take; 0 in sanitizer builds. */
+size_t slab_kept_bytes(const struct slab *s);

@@ -208,20 +208,26 @@ void text_append_str(struct text *t, struct str s)
     text_append(t, s.p, s.len);
 }
 
+/* Most texts fit what is there already; the others are formatted a second time, when their length is known. */
 void text_printf(struct text *t, const char *format, ...)
 {
     va_list args;
 
-    va_start(args, format);
-    int needed = vsnprintf(NULL, 0, format, args);
-    va_end(args);
-    assert(needed >= 0);
-
-    size_t room = reserve(t, (size_t)needed);
+    reserve(t, 0);
+    size_t space = t->size - t->len;
 
     va_start(args, format);
-    vsnprintf(t->p + t->len, room + 1, format, args);
+    int len = vsnprintf(t->p + t->len, space, format, args);
     va_end(args);
+    assert(len >= 0);
+
+    size_t room = reserve(t, (size_t)len);
+
+    if (space <= (size_t)len || room < (size_t)len) {
+        va_start(args, format);
+        vsnprintf(t->p + t->len, room + 1, format, args);
+        va_end(args);
+    }
     t->len += room;
 }
 
