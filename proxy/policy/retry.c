@@ -28,8 +28,10 @@ double retry_budget_tokens(const struct retry_budget *b, struct usec now)
 
 static void fade(struct retry_budget *b, struct usec now)
 {
-    b->tokens = retry_budget_tokens(b, now);
-    b->faded_at = now;
+    if (usec_before(b->faded_at, now)) {
+        b->tokens = retry_budget_tokens(b, now);
+        b->faded_at = now;
+    }
 }
 
 void retry_budget_init(struct retry_budget *b, const struct retry_policy *policy, struct usec now)

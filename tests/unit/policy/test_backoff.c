@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include <check.h>
-#include <stdlib.h>
-
 #include "base/container.h"
 #include "policy/backoff.h"
+#include "unit.h"
 
 static const struct backoff_policy steady = {.first = {100}, .max = {1000}, .jitter_percent = 0};
 static const struct backoff_policy jittered = {.first = {100}, .max = {100}, .jitter_percent = 50};
@@ -94,23 +92,7 @@ START_TEST(a_maximum_near_the_end_of_time_is_reached_without_overflow)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("backoff");
-    TCase *tcase = tcase_create("backoff");
-
-    tcase_add_checked_fixture(tcase, setup, NULL);
-    tcase_add_test(tcase, backoff_doubles_up_to_its_maximum);
-    tcase_add_test(tcase, backoff_starts_over_after_a_success);
-    tcase_add_test(tcase, backoff_jitter_reaches_both_ends_and_no_further);
-    tcase_add_test(tcase, backoff_survives_more_failures_than_bits);
-    tcase_add_test(tcase, two_backoffs_of_one_policy_do_not_share_failures);
-    tcase_add_test(tcase, a_maximum_near_the_end_of_time_is_reached_without_overflow);
-    suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+UNIT_MAIN("backoff", setup, NULL,
+          backoff_doubles_up_to_its_maximum, backoff_starts_over_after_a_success,
+          backoff_jitter_reaches_both_ends_and_no_further, backoff_survives_more_failures_than_bits,
+          two_backoffs_of_one_policy_do_not_share_failures, a_maximum_near_the_end_of_time_is_reached_without_overflow)

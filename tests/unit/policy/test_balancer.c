@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include <check.h>
 #include <math.h>
-#include <stdlib.h>
 
 #include "base/container.h"
 #include "policy/balancer.h"
+#include "unit.h"
 
 #define MANY 5000
 
@@ -705,64 +704,28 @@ START_TEST(the_view_tells_what_is_known)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("balancer");
-    TCase *tcase = tcase_create("balancer");
-
-    tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_add_test(tcase, an_empty_set_has_nothing_to_pick);
-    tcase_add_test(tcase, the_only_endpoint_is_picked);
-    tcase_add_test(tcase, equal_endpoints_are_picked_equally_often);
-    tcase_add_test(tcase, the_endpoint_with_fewer_requests_in_flight_is_picked);
-    tcase_add_test(tcase, a_request_that_ended_no_longer_counts);
-    tcase_add_test(tcase, another_worker_s_requests_count_too);
-    tcase_add_test(tcase, the_fastest_endpoint_is_picked_when_none_is_busy);
-    tcase_add_test(tcase, only_five_endpoints_are_weighed_for_a_pick);
-    tcase_add_test(tcase, a_latency_within_a_quarter_of_the_median_is_as_good_as_the_median);
-    tcase_add_test(tcase, the_cost_is_continuous_at_the_edges_of_the_dead_band);
-    tcase_add_test(tcase, the_cost_is_latency_times_the_cube_of_the_queue_over_success_squared);
-    tcase_add_test(tcase, a_slow_endpoint_that_is_not_asked_is_forgiven);
-    tcase_add_test(tcase, forgiveness_fades_with_ten_seconds);
-    tcase_add_test(tcase, an_endpoint_that_was_tried_is_passed_over);
-    tcase_add_test(tcase, no_endpoint_is_left_when_all_were_tried);
-    tcase_add_test(tcase, a_draining_endpoint_gets_nothing_new);
-    tcase_add_test(tcase, the_one_usable_endpoint_among_thousands_is_found);
-    tcase_add_test(tcase, among_thousands_every_endpoint_is_picked_sooner_or_later);
-    tcase_add_test(tcase, a_new_endpoint_counts_as_the_median_of_its_peers);
-    tcase_add_test(tcase, the_first_sample_of_a_new_endpoint_moves_it_little);
-    tcase_add_test(tcase, the_very_first_sample_of_a_service_is_its_median);
-    tcase_add_test(tcase, failures_lower_the_success_ratio_by_a_tenth_each);
-    tcase_add_test(tcase, successes_raise_the_success_ratio_by_a_tenth_each);
-    tcase_add_test(tcase, the_success_ratio_returns_to_one_with_ten_seconds);
-    tcase_add_test(tcase, an_endpoint_that_fails_now_and_then_is_picked_less);
-    tcase_add_test(tcase, the_fifth_failure_in_a_row_ejects);
-    tcase_add_test(tcase, a_success_in_between_starts_the_count_again);
-    tcase_add_test(tcase, an_ejected_endpoint_is_not_picked);
-    tcase_add_test(tcase, the_first_ejection_lasts_five_seconds_give_or_take_a_quarter);
-    tcase_add_test(tcase, a_failed_trial_ejects_at_once_for_twice_as_long_up_to_eighty_seconds);
-    tcase_add_test(tcase, a_successful_trial_clears_the_record);
-    tcase_add_test(tcase, an_endpoint_on_trial_competes_again);
-    tcase_add_test(tcase, failures_of_requests_sent_before_the_ejection_do_not_prolong_it);
-    tcase_add_test(tcase, a_success_of_a_request_sent_before_the_ejection_does_not_end_it);
-    tcase_add_test(tcase, when_all_fail_half_stay);
-    tcase_add_test(tcase, the_last_endpoint_is_used_however_often_it_fails);
-    tcase_add_test(tcase, an_ejected_endpoint_is_better_than_none);
-    tcase_add_test(tcase, an_endpoint_that_left_is_not_ejected);
-    tcase_add_test(tcase, an_endpoint_that_refused_a_connection_is_passed_over);
-    tcase_add_test(tcase, the_connect_back_off_starts_at_a_tenth_of_a_second);
-    tcase_add_test(tcase, the_connect_back_off_ends_at_ten_seconds);
-    tcase_add_test(tcase, connects_that_fail_together_back_off_once);
-    tcase_add_test(tcase, when_every_endpoint_refuses_none_is_left);
-    tcase_add_test(tcase, when_every_endpoint_refuses_the_first_whose_time_has_come_is_used);
-    tcase_add_test(tcase, a_connection_ends_the_back_off_and_its_history);
-    tcase_add_test(tcase, a_failed_connect_says_nothing_about_latency_or_success);
-    tcase_add_test(tcase, the_view_tells_what_is_known);
-    suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+UNIT_MAIN("balancer", setup, teardown,
+          an_empty_set_has_nothing_to_pick, the_only_endpoint_is_picked, equal_endpoints_are_picked_equally_often,
+          the_endpoint_with_fewer_requests_in_flight_is_picked, a_request_that_ended_no_longer_counts,
+          another_worker_s_requests_count_too, the_fastest_endpoint_is_picked_when_none_is_busy,
+          only_five_endpoints_are_weighed_for_a_pick, a_latency_within_a_quarter_of_the_median_is_as_good_as_the_median,
+          the_cost_is_continuous_at_the_edges_of_the_dead_band,
+          the_cost_is_latency_times_the_cube_of_the_queue_over_success_squared, a_slow_endpoint_that_is_not_asked_is_forgiven,
+          forgiveness_fades_with_ten_seconds, an_endpoint_that_was_tried_is_passed_over,
+          no_endpoint_is_left_when_all_were_tried, a_draining_endpoint_gets_nothing_new,
+          the_one_usable_endpoint_among_thousands_is_found, among_thousands_every_endpoint_is_picked_sooner_or_later,
+          a_new_endpoint_counts_as_the_median_of_its_peers, the_first_sample_of_a_new_endpoint_moves_it_little,
+          the_very_first_sample_of_a_service_is_its_median, failures_lower_the_success_ratio_by_a_tenth_each,
+          successes_raise_the_success_ratio_by_a_tenth_each, the_success_ratio_returns_to_one_with_ten_seconds,
+          an_endpoint_that_fails_now_and_then_is_picked_less, the_fifth_failure_in_a_row_ejects,
+          a_success_in_between_starts_the_count_again, an_ejected_endpoint_is_not_picked,
+          the_first_ejection_lasts_five_seconds_give_or_take_a_quarter,
+          a_failed_trial_ejects_at_once_for_twice_as_long_up_to_eighty_seconds, a_successful_trial_clears_the_record,
+          an_endpoint_on_trial_competes_again, failures_of_requests_sent_before_the_ejection_do_not_prolong_it,
+          a_success_of_a_request_sent_before_the_ejection_does_not_end_it, when_all_fail_half_stay,
+          the_last_endpoint_is_used_however_often_it_fails, an_ejected_endpoint_is_better_than_none,
+          an_endpoint_that_left_is_not_ejected, an_endpoint_that_refused_a_connection_is_passed_over,
+          the_connect_back_off_starts_at_a_tenth_of_a_second, the_connect_back_off_ends_at_ten_seconds,
+          connects_that_fail_together_back_off_once, when_every_endpoint_refuses_none_is_left,
+          when_every_endpoint_refuses_the_first_whose_time_has_come_is_used, a_connection_ends_the_back_off_and_its_history,
+          a_failed_connect_says_nothing_about_latency_or_success, the_view_tells_what_is_known)

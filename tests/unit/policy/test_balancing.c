@@ -2,10 +2,8 @@
 
 /* What the rule achieves over thousands of requests; each fact is checked for several seeds. */
 
-#include <check.h>
-#include <stdlib.h>
-
 #include "simulation.h"
+#include "unit.h"
 
 #define SEEDS 10
 #define REQUESTS 6000
@@ -246,10 +244,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("balancing");
-    TCase *tcase = tcase_create("balancing");
+    TCase *tcase = unit_case("balancing", setup, teardown, NULL, 0);
 
-    tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, equal_servers_share_within_thirty_percent, 0, SEEDS);
     tcase_add_loop_test(tcase, equal_servers_share_within_thirty_percent_with_many_requests_in_flight_too, 0, SEEDS);
     tcase_add_loop_test(tcase, equal_servers_share_within_thirty_percent_when_answers_take_a_millisecond, 0, SEEDS);
@@ -266,11 +262,5 @@ int main(void)
     tcase_add_loop_test(tcase, when_all_servers_fail_all_are_still_asked, 0, SEEDS);
     tcase_add_loop_test(tcase, a_few_errors_everywhere_eject_nobody_and_starve_nobody, 0, SEEDS);
     tcase_add_loop_test(tcase, faster_servers_get_more, 0, SEEDS);
-    suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("balancing", tcase, (TCase *)NULL);
 }

@@ -2,12 +2,11 @@
 
 /* Who speaks when: every order of client, server, ends, dial and time. */
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/rng.h"
 #include "policy/detect.h"
+#include "unit.h"
 
 #define SILENCE 5000
 #define HOLD 1000000
@@ -533,53 +532,47 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("detect");
-    TCase *tcase = tcase_create("detect");
+    const TTest *const tests[] = {
+        the_preface_in_one_piece_is_http2_at_once,
+        the_preface_byte_by_byte_is_http2_at_the_last_one,
+        an_http1_request_is_tcp_at_once,
+        a_post_is_recognised_although_it_begins_like_the_preface,
+        a_tls_hello_is_tcp_at_once,
+        no_bytes_are_no_news,
+        a_silent_client_s_destination_is_dialled_after_a_few_milliseconds,
+        the_destination_is_dialled_only_once,
+        a_known_server_first_destination_is_dialled_at_accept,
+        a_known_server_first_destination_can_still_be_http2,
+        a_server_that_greets_is_tcp_and_server_first,
+        a_server_s_settings_are_held_for_ever,
+        a_client_that_wakes_hours_after_the_settings_is_http2,
+        a_client_that_speaks_something_else_after_the_settings_is_tcp_but_not_server_first,
+        settings_byte_by_byte_are_held,
+        what_follows_the_header_of_settings_does_not_matter,
+        the_second_runs_from_the_first_held_byte_and_more_bytes_do_not_prolong_it,
+        a_held_prefix_s_destination_is_dialled_so_that_its_server_can_speak,
+        settings_within_the_second_support_the_held_prefix_for_ever,
+        a_greeting_ends_the_hold_of_a_prefix,
+        a_client_that_ends_in_silence_is_tcp,
+        a_client_that_ends_within_the_preface_is_tcp,
+        a_client_that_ends_after_the_server_s_settings_is_tcp,
+        a_server_that_closes_without_a_word_is_passed_on_to_a_silent_client,
+        a_server_that_gives_up_on_a_late_client_after_its_settings_leaves_it_waiting,
+        a_server_that_closes_without_a_word_leaves_a_held_prefix_its_second,
+        a_failed_dial_ends_a_silent_client_s_wait,
+        a_failed_dial_does_not_end_a_begun_preface,
+        after_a_failed_dial_a_held_prefix_still_becomes_tcp,
+        a_verdict_stays_whatever_comes_after_it,
+    };
+    TCase *tcase = unit_case("detect", setup, NULL, tests, sizeof tests / sizeof *tests);
 
-    tcase_add_checked_fixture(tcase, setup, NULL);
-    tcase_add_test(tcase, the_preface_in_one_piece_is_http2_at_once);
-    tcase_add_test(tcase, the_preface_byte_by_byte_is_http2_at_the_last_one);
     tcase_add_loop_test(tcase, the_preface_in_two_pieces_is_http2_wherever_it_is_cut, 0, DETECT_PREFACE_LEN - 1);
     tcase_add_loop_test(tcase, the_first_byte_that_differs_is_tcp_wherever_it_comes, 0, DETECT_PREFACE_LEN);
-    tcase_add_test(tcase, an_http1_request_is_tcp_at_once);
-    tcase_add_test(tcase, a_post_is_recognised_although_it_begins_like_the_preface);
-    tcase_add_test(tcase, a_tls_hello_is_tcp_at_once);
-    tcase_add_test(tcase, no_bytes_are_no_news);
-    tcase_add_test(tcase, a_silent_client_s_destination_is_dialled_after_a_few_milliseconds);
-    tcase_add_test(tcase, the_destination_is_dialled_only_once);
-    tcase_add_test(tcase, a_known_server_first_destination_is_dialled_at_accept);
-    tcase_add_test(tcase, a_known_server_first_destination_can_still_be_http2);
-    tcase_add_test(tcase, a_server_that_greets_is_tcp_and_server_first);
-    tcase_add_test(tcase, a_server_s_settings_are_held_for_ever);
-    tcase_add_test(tcase, a_client_that_wakes_hours_after_the_settings_is_http2);
-    tcase_add_test(tcase, a_client_that_speaks_something_else_after_the_settings_is_tcp_but_not_server_first);
-    tcase_add_test(tcase, settings_byte_by_byte_are_held);
     tcase_add_loop_test(tcase, a_server_that_leaves_the_header_of_settings_at_any_byte_is_server_first, 0, DETECT_FRAME_HEADER_LEN);
-    tcase_add_test(tcase, what_follows_the_header_of_settings_does_not_matter);
     tcase_add_loop_test(tcase, an_unfinished_frame_header_is_held_for_a_second_and_never_marked_server_first, 0, DETECT_FRAME_HEADER_LEN - 1);
     tcase_add_loop_test(tcase, a_held_prefix_becomes_tcp_after_a_second_of_a_silent_server, 0, DETECT_PREFACE_LEN - 1);
-    tcase_add_test(tcase, the_second_runs_from_the_first_held_byte_and_more_bytes_do_not_prolong_it);
-    tcase_add_test(tcase, a_held_prefix_s_destination_is_dialled_so_that_its_server_can_speak);
-    tcase_add_test(tcase, settings_within_the_second_support_the_held_prefix_for_ever);
-    tcase_add_test(tcase, a_greeting_ends_the_hold_of_a_prefix);
-    tcase_add_test(tcase, a_client_that_ends_in_silence_is_tcp);
-    tcase_add_test(tcase, a_client_that_ends_within_the_preface_is_tcp);
-    tcase_add_test(tcase, a_client_that_ends_after_the_server_s_settings_is_tcp);
-    tcase_add_test(tcase, a_server_that_closes_without_a_word_is_passed_on_to_a_silent_client);
-    tcase_add_test(tcase, a_server_that_gives_up_on_a_late_client_after_its_settings_leaves_it_waiting);
     tcase_add_loop_test(tcase, a_server_that_closes_within_a_frame_header_spoke_something_else, 0, DETECT_FRAME_HEADER_LEN - 1);
-    tcase_add_test(tcase, a_server_that_closes_without_a_word_leaves_a_held_prefix_its_second);
-    tcase_add_test(tcase, a_failed_dial_ends_a_silent_client_s_wait);
-    tcase_add_test(tcase, a_failed_dial_does_not_end_a_begun_preface);
-    tcase_add_test(tcase, after_a_failed_dial_a_held_prefix_still_becomes_tcp);
-    tcase_add_test(tcase, a_verdict_stays_whatever_comes_after_it);
     tcase_add_loop_test(tcase, grpc_is_http2_in_every_order_of_pieces, 0, 10);
     tcase_add_loop_test(tcase, random_events_keep_the_machine_s_promises, 0, 10);
-    suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("detect", tcase, (TCase *)NULL);
 }

@@ -2,11 +2,10 @@
 
 /* What bytes alone say; test_detect.c has the state machine. */
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "policy/detect.h"
+#include "unit.h"
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -219,29 +218,24 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("detect_bytes");
-    TCase *tcase = tcase_create("detect_bytes");
+    const TTest *const tests[] = {
+        nothing_yet_says_nothing,
+        every_strict_prefix_of_the_preface_asks_for_more,
+        the_whole_preface_is_http2,
+        what_follows_the_preface_does_not_matter,
+        a_silent_server_can_still_send_settings,
+        every_length_of_settings_is_judged_as_rfc_9113_does,
+        the_first_two_bytes_can_become_settings_if_some_third_completes_them,
+        the_first_byte_can_become_settings_only_if_it_is_zero,
+        type_flags_and_stream_have_one_value_each,
+        every_prefix_of_a_settings_frame_can_be_settings,
+        a_settings_ack_is_no_beginning,
+        greetings_of_server_first_protocols_cannot_be_settings,
+        every_label_has_its_own_text,
+    };
+    TCase *tcase = unit_case("detect_bytes", NULL, NULL, tests, sizeof tests / sizeof *tests);
 
-    tcase_add_test(tcase, nothing_yet_says_nothing);
-    tcase_add_test(tcase, every_strict_prefix_of_the_preface_asks_for_more);
-    tcase_add_test(tcase, the_whole_preface_is_http2);
-    tcase_add_test(tcase, what_follows_the_preface_does_not_matter);
     tcase_add_loop_test(tcase, any_other_byte_at_any_place_of_the_preface_is_tcp, 0, DETECT_PREFACE_LEN);
-    tcase_add_test(tcase, a_silent_server_can_still_send_settings);
-    tcase_add_test(tcase, every_length_of_settings_is_judged_as_rfc_9113_does);
-    tcase_add_test(tcase, the_first_two_bytes_can_become_settings_if_some_third_completes_them);
-    tcase_add_test(tcase, the_first_byte_can_become_settings_only_if_it_is_zero);
-    tcase_add_test(tcase, type_flags_and_stream_have_one_value_each);
-    tcase_add_test(tcase, every_prefix_of_a_settings_frame_can_be_settings);
-    tcase_add_test(tcase, a_settings_ack_is_no_beginning);
-    tcase_add_test(tcase, greetings_of_server_first_protocols_cannot_be_settings);
     tcase_add_loop_test(tcase, first_bytes_have_the_label_that_people_expect, 0, ARRAY_LEN(rows));
-    tcase_add_test(tcase, every_label_has_its_own_text);
-    suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("detect_bytes", tcase, (TCase *)NULL);
 }

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include <check.h>
-#include <stdlib.h>
-
 #include "base/container.h"
 #include "base/rng.h"
 #include "policy/endpoint_set.h"
+#include "unit.h"
 
 #define MANY 100
 
@@ -296,33 +294,27 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("endpoint_set");
-    TCase *tcase = tcase_create("endpoint_set");
+    const TTest *const tests[] = {
+        a_new_set_is_empty,
+        members_can_be_removed_in_any_order,
+        removing_twice_is_harmless,
+        a_removed_endpoint_can_return_with_what_is_known_of_it,
+        members_left_at_the_end_belong_to_no_set,
+        the_only_endpoint_is_never_ejected,
+        an_ejection_ends_with_its_time_and_not_before,
+        an_ejection_that_is_over_makes_room_for_another,
+        when_healthy_members_leave_the_floor_holds,
+        the_floor_readmits_the_one_whose_time_ends_first,
+        an_ejected_member_that_leaves_is_no_longer_counted,
+        random_comings_goings_and_ejections_keep_the_floor,
+        the_median_is_of_the_measured_members_only,
+        without_a_measurement_there_is_no_median,
+        the_median_is_kept_for_picks_of_half_the_members,
+        the_median_is_kept_for_at_most_a_tenth_of_a_second,
+        the_median_survives_the_members_it_came_from,
+    };
+    TCase *tcase = unit_case("endpoint_set", setup, teardown, tests, sizeof tests / sizeof *tests);
 
-    tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_add_test(tcase, a_new_set_is_empty);
-    tcase_add_test(tcase, members_can_be_removed_in_any_order);
-    tcase_add_test(tcase, removing_twice_is_harmless);
-    tcase_add_test(tcase, a_removed_endpoint_can_return_with_what_is_known_of_it);
-    tcase_add_test(tcase, members_left_at_the_end_belong_to_no_set);
-    tcase_add_test(tcase, the_only_endpoint_is_never_ejected);
     tcase_add_loop_test(tcase, at_most_half_are_ejected, 0, 7);
-    tcase_add_test(tcase, an_ejection_ends_with_its_time_and_not_before);
-    tcase_add_test(tcase, an_ejection_that_is_over_makes_room_for_another);
-    tcase_add_test(tcase, when_healthy_members_leave_the_floor_holds);
-    tcase_add_test(tcase, the_floor_readmits_the_one_whose_time_ends_first);
-    tcase_add_test(tcase, an_ejected_member_that_leaves_is_no_longer_counted);
-    tcase_add_test(tcase, random_comings_goings_and_ejections_keep_the_floor);
-    tcase_add_test(tcase, the_median_is_of_the_measured_members_only);
-    tcase_add_test(tcase, without_a_measurement_there_is_no_median);
-    tcase_add_test(tcase, the_median_is_kept_for_picks_of_half_the_members);
-    tcase_add_test(tcase, the_median_is_kept_for_at_most_a_tenth_of_a_second);
-    tcase_add_test(tcase, the_median_survives_the_members_it_came_from);
-    suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run("endpoint_set", tcase, (TCase *)NULL);
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include <check.h>
 #include <math.h>
-#include <stdlib.h>
 
 #include "policy/ewma.h"
+#include "unit.h"
 
 static const struct usec decay = {2000000};
 
@@ -77,24 +76,8 @@ START_TEST(the_value_never_falls_below_a_microsecond)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("ewma");
-    TCase *tcase = tcase_create("ewma");
-
-    tcase_add_checked_fixture(tcase, setup, NULL);
-    tcase_add_test(tcase, a_sample_one_decay_later_weighs_one_minus_one_over_e);
-    tcase_add_test(tcase, a_sample_at_the_same_instant_changes_nothing);
-    tcase_add_test(tcase, a_single_peak_moves_the_average_no_more_than_a_single_dip);
-    tcase_add_test(tcase, after_a_long_silence_only_the_new_sample_counts);
-    tcase_add_test(tcase, many_samples_in_one_decay_weigh_as_much_as_one_after_it);
-    tcase_add_test(tcase, a_clock_that_steps_back_changes_neither_value_nor_date);
-    tcase_add_test(tcase, the_value_never_falls_below_a_microsecond);
-    suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+UNIT_MAIN("ewma", setup, NULL,
+          a_sample_one_decay_later_weighs_one_minus_one_over_e, a_sample_at_the_same_instant_changes_nothing,
+          a_single_peak_moves_the_average_no_more_than_a_single_dip, after_a_long_silence_only_the_new_sample_counts,
+          many_samples_in_one_decay_weigh_as_much_as_one_after_it, a_clock_that_steps_back_changes_neither_value_nor_date,
+          the_value_never_falls_below_a_microsecond)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include <check.h>
 #include <pthread.h>
-#include <stdlib.h>
 
 #include "policy/load.h"
+#include "unit.h"
 
 #define ROUNDS 50000
 
@@ -48,18 +47,5 @@ START_TEST(counts_of_several_threads_add_up)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("load");
-    TCase *tcase = tcase_create("load");
-
-    tcase_add_test(tcase, a_load_counts_what_began_and_has_not_ended);
-    tcase_add_test(tcase, counts_of_several_threads_add_up);
-    suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+UNIT_MAIN("load", NULL, NULL,
+          a_load_counts_what_began_and_has_not_ended, counts_of_several_threads_add_up)

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/rng.h"
 #include "policy/median.h"
+#include "unit.h"
 
 #define MANY 257
 
@@ -99,21 +98,6 @@ START_TEST(selection_keeps_every_number)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("median");
-    TCase *tcase = tcase_create("median");
-
-    tcase_add_test(tcase, the_median_of_one_is_itself);
-    tcase_add_test(tcase, the_median_of_two_is_the_lower);
-    tcase_add_test(tcase, random_numbers_have_the_median_that_sorting_finds);
-    tcase_add_test(tcase, rising_falling_and_equal_numbers_are_no_trap);
-    tcase_add_test(tcase, selection_keeps_every_number);
-    suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+UNIT_MAIN("median", NULL, NULL,
+          the_median_of_one_is_itself, the_median_of_two_is_the_lower, random_numbers_have_the_median_that_sorting_finds,
+          rising_falling_and_equal_numbers_are_no_trap, selection_keeps_every_number)

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include <check.h>
-#include <stdlib.h>
-
 #include "policy/retry.h"
+#include "unit.h"
 
 /* No floor worth mentioning: what can be retried is what requests deposited. */
 static const struct retry_policy by_share = {.tries_max = 3, .share = 0.2, .per_second = 0.001, .memory = {10000000}};
@@ -171,31 +169,11 @@ START_TEST(a_clock_that_steps_back_gives_nothing_away)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("retry");
-    TCase *tcase = tcase_create("retry");
-
-    tcase_add_checked_fixture(tcase, setup, NULL);
-    tcase_add_test(tcase, a_refused_request_goes_to_another_endpoint);
-    tcase_add_test(tcase, a_request_is_tried_three_times_in_all);
-    tcase_add_test(tcase, a_request_without_its_copy_is_handed_back_as_refused);
-    tcase_add_test(tcase, a_request_that_no_endpoint_is_left_for_is_handed_back_as_refused);
-    tcase_add_test(tcase, a_request_that_never_had_a_connection_fails);
-    tcase_add_test(tcase, a_failed_connect_goes_to_another_endpoint_if_there_is_one);
-    tcase_add_test(tcase, an_idle_service_has_saved_ten_seconds_of_the_floor);
-    tcase_add_test(tcase, an_exhausted_budget_refills_at_the_floor);
-    tcase_add_test(tcase, refusals_cost_no_budget);
-    tcase_add_test(tcase, a_fifth_of_the_requests_may_be_retried);
-    tcase_add_test(tcase, over_a_minute_of_failures_a_fifth_is_retried_and_no_more);
-    tcase_add_test(tcase, what_is_saved_is_bounded_by_the_memory);
-    tcase_add_test(tcase, savings_fade_when_the_requests_stop);
-    tcase_add_test(tcase, a_clock_that_steps_back_gives_nothing_away);
-    suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+UNIT_MAIN("retry", setup, NULL,
+          a_refused_request_goes_to_another_endpoint, a_request_is_tried_three_times_in_all,
+          a_request_without_its_copy_is_handed_back_as_refused,
+          a_request_that_no_endpoint_is_left_for_is_handed_back_as_refused, a_request_that_never_had_a_connection_fails,
+          a_failed_connect_goes_to_another_endpoint_if_there_is_one, an_idle_service_has_saved_ten_seconds_of_the_floor,
+          an_exhausted_budget_refills_at_the_floor, refusals_cost_no_budget, a_fifth_of_the_requests_may_be_retried,
+          over_a_minute_of_failures_a_fifth_is_retried_and_no_more, what_is_saved_is_bounded_by_the_memory,
+          savings_fade_when_the_requests_stop, a_clock_that_steps_back_gives_nothing_away)

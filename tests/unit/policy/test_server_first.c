@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include <check.h>
-#include <stdlib.h>
-
 #include "policy/server_first.h"
+#include "unit.h"
 
 #define MEMORY 600000000u
 
@@ -223,32 +221,12 @@ START_TEST(freeing_nothing_is_harmless)
 }
 END_TEST
 
-int main(void)
-{
-    Suite *suite = suite_create("server_first");
-    TCase *tcase = tcase_create("server_first");
-
-    tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_add_test(tcase, a_destination_never_seen_is_not_known);
-    tcase_add_test(tcase, a_server_that_spoke_first_is_known);
-    tcase_add_test(tcase, other_outcomes_do_not_make_a_destination_known);
-    tcase_add_test(tcase, the_port_is_part_of_a_destination);
-    tcase_add_test(tcase, a_known_destination_is_forgotten_after_its_time_and_not_before);
-    tcase_add_test(tcase, each_time_a_server_speaks_first_it_is_remembered_anew);
-    tcase_add_test(tcase, other_outcomes_do_not_keep_the_mark_alive);
-    tcase_add_test(tcase, outcomes_are_counted_for_each_destination);
-    tcase_add_test(tcase, counts_of_a_forgotten_destination_start_again);
-    tcase_add_test(tcase, past_its_maximum_it_forgets_the_one_recorded_longest_ago);
-    tcase_add_test(tcase, a_flood_of_destinations_stays_within_the_maximum);
-    tcase_add_test(tcase, expiry_gives_memory_back);
-    tcase_add_test(tcase, every_remembered_destination_is_visited_latest_last);
-    tcase_add_test(tcase, a_forgotten_destination_is_not_visited);
-    tcase_add_test(tcase, freeing_nothing_is_harmless);
-    suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
+UNIT_MAIN("server_first", setup, teardown,
+          a_destination_never_seen_is_not_known, a_server_that_spoke_first_is_known,
+          other_outcomes_do_not_make_a_destination_known, the_port_is_part_of_a_destination,
+          a_known_destination_is_forgotten_after_its_time_and_not_before,
+          each_time_a_server_speaks_first_it_is_remembered_anew, other_outcomes_do_not_keep_the_mark_alive,
+          outcomes_are_counted_for_each_destination, counts_of_a_forgotten_destination_start_again,
+          past_its_maximum_it_forgets_the_one_recorded_longest_ago, a_flood_of_destinations_stays_within_the_maximum,
+          expiry_gives_memory_back, every_remembered_destination_is_visited_latest_last,
+          a_forgotten_destination_is_not_visited, freeing_nothing_is_harmless)
