@@ -171,10 +171,10 @@ static enum iptables_outcome backend_save(const struct backend *b, struct text *
     CLEANUP_TEXT struct text errors;
     int r;
 
+    text_init(&errors, 4096);
     if (b->mode == IPTABLES_LEGACY && !legacy_nat_exists(b->family)) {
         return IPTABLES_DONE;
     }
-    text_init(&errors, 4096);
     r = run_program((const char *[]){b->save, "-t", "nat", NULL}, STR(""), installed, &errors);
     if (r != 0) {
         describe_failure(b->save, r, &errors, ret_text);
