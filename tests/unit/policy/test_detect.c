@@ -448,7 +448,7 @@ START_TEST(grpc_is_http2_in_every_order_of_pieces)
     struct rng rng;
 
     rng_init(&rng, (uint64_t)_i + 1);
-    for (unsigned round = 0; round < 2000; round++) {
+    for (unsigned round = 0; round < 300; round++) {
         size_t client_sent = 0;
         size_t server_sent = 0;
         bool has_dialled = false;
@@ -483,7 +483,7 @@ START_TEST(random_events_keep_the_machine_s_promises)
     uint64_t time = 0;
 
     rng_init(&rng, (uint64_t)_i + 100);
-    for (unsigned round = 0; round < 2000; round++) {
+    for (unsigned round = 0; round < 300; round++) {
         unsigned dials = 0;
         enum detect_action verdict = DETECT_WAIT;
 
