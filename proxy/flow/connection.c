@@ -134,6 +134,18 @@ static enum close_reason connect_failure(int error)
 
 static void on_server_readable(struct stream *s);
 
+/*
+ * Connections to this destination have been HTTP/2: a client that has not spoken yet is late rather than waiting for a greeting, and
+ * other endpoints can serve it, so that the failed speculative dial is no reason to reset it.
+ */
+static bool has_been_http2(const struct connection *c)
+{
+    uint64_t outcomes[DETECT_LABEL_COUNT];
+
+    server_first_outcomes(c->worker->server_first, &c->original, now_of(c), outcomes);
+    return c->direction == OUTBOUND && outcomes[DETECT_LABEL_HTTP2] > 0;
+}
+
 static void on_dialled(struct connect *dial, int result)
 {
     struct connection *c = container_of(dial, struct connection, dial);
@@ -143,9 +155,9 @@ static void on_dialled(struct connect *dial, int result)
     }
     c->dial_error = result;
     if (c->state == CONNECTION_DETECTING) {
-        if (result < 0) {
+        if (result < 0 && !has_been_http2(c)) {
             act(c, detect_dial_failed(&c->detect));
-        } else {
+        } else if (result == 0) {
             stream_set_handlers(&c->server, on_server_readable, NULL);
             stream_want_read(&c->server, true);
         }

@@ -30,6 +30,7 @@ struct exchange {
     struct cluster *cluster;   /* reference; NULL inbound */
     struct endpoint *endpoint; /* reference, of the attempt under way */
     struct endpoint *tried[CLUSTER_TRIED_MAX]; /* compared only, never followed: they may be gone */
+    unsigned tried_count;
     unsigned attempts;
     struct pool_waiter waiter;
 
@@ -195,8 +196,11 @@ static void attempt_unprocessed(struct exchange *x, enum close_reason reason)
         attempt_over(x, ATTEMPT_UNPROCESSED);
         return;
     }
-    if (facts.has_copy && x->attempts < CLUSTER_TRIED_MAX) {
-        next = cluster_pick(x->cluster, x->tried, x->attempts);
+    if (reason == CLOSE_GOAWAY && x->tried_count > 0) {
+        x->tried_count--; /* that connection is going away, its endpoint may not be: a new one may do */
+    }
+    if (facts.has_copy && x->tried_count < CLUSTER_TRIED_MAX) {
+        next = cluster_pick(x->cluster, x->tried, x->tried_count);
     }
     facts.has_endpoint = next != NULL;
     switch (retry_allowed(&x->cluster->retries, &facts, now_of(x))) {
@@ -452,7 +456,8 @@ static void deliver(struct exchange *x, struct endpoint *e)
         answer(x, CLOSE_NO_ENDPOINT, false);
         return;
     }
-    x->tried[x->attempts++] = x->endpoint;
+    x->tried[x->tried_count++] = e;
+    x->attempts++;
     switch (client_pool_acquire(x->endpoint->pool, &x->waiter, &session)) {
     case POOL_READY:
         send_on(x, session);
