@@ -12,6 +12,7 @@
 #include <linux/capability.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -133,6 +134,22 @@ static bool legacy_nat_exists(enum addr_family family)
     return false;
 }
 
+/*
+ * The legacy programs insist on a lock file. Where the root file system is read-only, as in a hardened container, nobody else can hold
+ * that lock, so any file that can be opened will do.
+ */
+static void ensure_lock_file(void)
+{
+    CLEANUP_FD int fd = -1;
+
+    if (getenv("XTABLES_LOCKFILE") == NULL) {
+        fd = open("/run/xtables.lock", O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0 && errno == EROFS) {
+            setenv("XTABLES_LOCKFILE", "/dev/null", 0);
+        }
+    }
+}
+
 /* ---- talking to the programs ---- */
 
 /* One line: what the program said, without its advice to read the manual. */
@@ -181,7 +198,7 @@ static enum iptables_outcome backend_save(const struct backend *b, struct text *
         return failure_kind(&errors);
     }
     if (installed->is_cut) {
-        text_printf(ret_text, "%s: the nat table prints more than %d bytes", b->save, IPTABLES_SAVE_MAX);
+        text_printf(ret_text, "%s: the nat table prints more than %zu bytes", b->save, IPTABLES_SAVE_MAX);
         return IPTABLES_FAILED;
     }
     return IPTABLES_DONE;
@@ -193,6 +210,9 @@ static enum iptables_outcome backend_restore(const struct backend *b, const stru
     CLEANUP_TEXT struct text errors;
     int r;
 
+    if (b->mode == IPTABLES_LEGACY) {
+        ensure_lock_file();
+    }
     text_init(&output, 4096);
     text_init(&errors, 4096);
     r = run_program((const char *[]){b->restore, "--noflush", "-w", IPTABLES_LOCK_SECONDS, NULL},

@@ -16,7 +16,7 @@
 #include "init/init_settings.h"
 
 #define IPTABLES_LOCK_SECONDS "30"
-#define IPTABLES_SAVE_MAX (4 * 1024 * 1024)
+#define IPTABLES_SAVE_MAX ((size_t)4 * 1024 * 1024)
 
 enum iptables_mode { IPTABLES_AUTO, IPTABLES_NFT, IPTABLES_LEGACY }; /* the choices of --iptables-mode */
 
@@ -32,5 +32,8 @@ bool iptables_is_permitted(struct text *ret_text) MUST_CHECK;
 /* The nat table of `family` holds our rules afterwards, and only once. */
 enum iptables_outcome iptables_apply(const struct init_settings *s, enum addr_family family, struct text *ret_text) MUST_CHECK;
 
-/* Nothing of ours is left in any backend that --iptables-mode allows. */
+/*
+ * Nothing of ours is left in any backend that --iptables-mode allows. Connections that are captured at that moment are cut off: with the
+ * last redirecting rule the kernel stops tracking them. (A change of the rules, in contrast, leaves them alone.)
+ */
 enum iptables_outcome iptables_remove(const struct init_settings *s, enum addr_family family, struct text *ret_text) MUST_CHECK;

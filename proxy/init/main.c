@@ -101,7 +101,7 @@ static int dry_run(const struct init_settings *s)
 {
     CLEANUP_TEXT struct text out;
 
-    text_init(&out, sizeof(families) / sizeof *families * RULES_TEXT_MAX);
+    text_init(&out, ARRAY_LEN(families) * RULES_TEXT_MAX);
     for (size_t i = 0; i < ARRAY_LEN(families); i++) {
         if (init_settings_family_mode(s, families[i]) != INIT_FAMILY_OFF) {
             text_printf(&out, "# %s: %s-restore --noflush\n", init_family_label(families[i]),

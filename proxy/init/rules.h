@@ -25,7 +25,7 @@
 
 #define RULES_OUTBOUND_CHAIN "OUTRIGGER_OUTBOUND"
 #define RULES_INBOUND_CHAIN "OUTRIGGER_INBOUND"
-#define RULES_TEXT_MAX (256 * 1024)
+#define RULES_TEXT_MAX ((size_t)256 * 1024)
 
 /*
  * What makes the nat table of this family hold our rules, given what it holds now (`installed`, empty for nothing). Our chains are

@@ -600,6 +600,20 @@ class CommandLine(NamespaceTest):
                 self.assertEqual(done.returncode, 0)
                 self.assertIn(expected, done.stdout)
 
+    def test_two_capabilities_suffice(self):
+        for mode in ("nft", "legacy"):
+            with self.subTest(mode=mode):
+                done = run(*self.pod.enter_words(), "setpriv", "--bounding-set=-all,+net_admin,+net_raw", "--inh-caps=-all",
+                           "--no-new-privs", self.init_path, f"--iptables-mode={mode}")
+                self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_read_only_root_suffices(self):
+        for mode in ("nft", "legacy"):
+            with self.subTest(mode=mode):
+                done = run(*self.pod.enter_words(), "unshare", "-m", "sh", "-c",
+                           f"mount -t tmpfs -o ro tmpfs /run && exec {self.init_path} --iptables-mode={mode}")
+                self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_json_log(self):
         self.assertIn('"topic":"init"', self.apply("--log-format=json").stderr)
 

@@ -2,7 +2,7 @@
 
 /*
  * The rules against golden texts: tests/golden/init/NAME.{args,rules}. A case is the arguments, one a line, and all that --dry-run prints
- * after its own heading. OUTRIGGER_TEST_GOLDEN_UPDATE=1 writes the texts anew, to be read as a diff.
+ * after its own heading. OUTRIGGER_TEST_REFRESH=1 writes the texts anew, to be read as a diff.
  */
 
 #include "init/rules.h"
@@ -121,7 +121,7 @@ START_TEST(rules_equal_the_golden_text)
     parse_golden_args(name);
     rules_write(&settings, ADDR_V4, STR(""), &out);
     rules_write(&settings, ADDR_V6, STR(""), &out);
-    if (getenv("OUTRIGGER_TEST_GOLDEN_UPDATE") != NULL) {
+    if (getenv("OUTRIGGER_TEST_REFRESH") != NULL) {
         FILE *f = open_golden(name, "rules", "w");
 
         fputs(out.p, f);
