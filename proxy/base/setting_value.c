@@ -240,9 +240,10 @@ static bool parse_port_range(struct str part, uint16_t *ret_first, uint16_t *ret
 static enum setting_verdict parse_ports(struct str value, struct port_ranges *field)
 {
     struct port_ranges ports = {0};
+    struct str rest = value.len > 0 ? value : (struct str){NULL, 0}; /* an empty list has no part, "a," has two */
     struct str part;
 
-    while (value.len > 0 && str_split(&value, ',', &part)) {
+    while (str_split(&rest, ',', &part)) {
         if (ports.count == PORT_RANGES_MAX) {
             return SETTING_OUT_OF_RANGE;
         }
@@ -258,9 +259,10 @@ static enum setting_verdict parse_ports(struct str value, struct port_ranges *fi
 static enum setting_verdict parse_cidrs(struct str value, struct cidr_list *field)
 {
     struct cidr_list list = {0};
+    struct str rest = value.len > 0 ? value : (struct str){NULL, 0}; /* an empty list has no part, "a," has two */
     struct str part;
 
-    while (value.len > 0 && str_split(&value, ',', &part)) {
+    while (str_split(&rest, ',', &part)) {
         if (list.count == CIDR_LIST_MAX) {
             return SETTING_OUT_OF_RANGE;
         }
