@@ -2,6 +2,7 @@
 
 #include "api/xds/ads_server.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -30,6 +31,7 @@ struct ads_server {
     struct ads_server_options options;
     struct api_metrics *metrics;
     struct listener *listener;
+    struct listener *twin; /* [::] beside 0.0.0.0; NULL where the host has no IPv6 */
     struct delta_hub hub;
     struct list connections;
     uint64_t connection_count;
@@ -143,6 +145,21 @@ static void run_drained(struct deferred *d)
     }
 }
 
+/* A host without IPv6 is no error. */
+static void open_twin(struct ads_server *s)
+{
+    struct addr twin = {.family = ADDR_V6, .port = listener_addr(s->listener).port};
+    int result;
+
+    if (s->options.listen.family != ADDR_V4 || !addr_is_any(&s->options.listen)) {
+        return;
+    }
+    result = listener_open(s->loop, &twin, on_accept, s, &s->twin);
+    if (result < 0) {
+        log_info(LOG_DISCOVERY, NULL, "not listening on IPv6: %s", strerror(-result));
+    }
+}
+
 int ads_server_open(struct loop *l, const struct ads_server_options *options, struct resources *r, struct api_metrics *m,
                     struct ads_server **ret_server)
 {
@@ -159,6 +176,7 @@ int ads_server_open(struct loop *l, const struct ads_server_options *options, st
                    (struct delta_limits){.subscriptions = options->max_subscriptions, .max_age = options->stream_max_age});
     list_init(&s->connections);
     deferred_init(&s->drained, run_drained);
+    open_twin(s);
     *ret_server = s;
     return 0;
 }
@@ -172,6 +190,7 @@ void ads_server_close(struct ads_server **link)
     }
     *link = NULL;
     listener_close(&s->listener);
+    listener_close(&s->twin);
     loop_undefer(&s->drained);
     s->on_drained = NULL;
     delta_hub_cut(&s->hub);
@@ -203,6 +222,7 @@ void ads_server_drain(struct ads_server *s, void (*on_drained)(void *ctx), void 
     s->on_drained = on_drained;
     s->drain_ctx = ctx;
     listener_close(&s->listener);
+    listener_close(&s->twin);
     delta_hub_finish(&s->hub, GRPC_UNAVAILABLE, STR("the api is shutting down"));
     list_for_each(node, &s->connections) {
         h2_session_drain(list_entry(node, struct connection, in_server)->session, CLOSE_SHUTDOWN);

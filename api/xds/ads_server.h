@@ -29,7 +29,7 @@ struct ads_server;
 struct world;
 
 struct ads_server_options {
-    struct addr listen;
+    struct addr listen; /* 0.0.0.0 takes [::] along */
     uint64_t max_connections;
     uint64_t max_streams;
     uint64_t max_subscriptions; /* of one stream */

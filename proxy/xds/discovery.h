@@ -34,7 +34,7 @@ struct discovery_options {
 
 /* Also what /metrics and /ready want to know. */
 struct discovery_status {
-    bool is_connected;    /* a stream is open and has answered */
+    bool is_connected;    /* a stream is open and the api has answered the connection (its SETTINGS came) */
     bool has_ever_answered;
     uint64_t connects;
     uint64_t disconnects;
