@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 /* The object of `type` whose `member` is at `ptr`. */
-#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #define ARRAY_LEN(array) (sizeof(array) / sizeof *(array))
 

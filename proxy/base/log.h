@@ -52,12 +52,12 @@ struct log_site { /* one static instance at each call, for the rate limit */
 void log_write(struct log_site *site, enum log_topic topic, enum log_level level, const char *id, const char *format, ...)
     PRINTF_LIKE(5, 6);
 
-#define LOG_AT(topic, level, id, ...)                                                              \
-    do {                                                                                           \
-        static struct log_site log_site_here;                                                      \
-        if (log_is_enabled(topic, level)) {                                                        \
-            log_write(&log_site_here, topic, level, id, __VA_ARGS__);                              \
-        }                                                                                          \
+#define LOG_AT(topic, level, id, ...)                                 \
+    do {                                                              \
+        static struct log_site log_site_here;                         \
+        if (log_is_enabled(topic, level)) {                           \
+            log_write(&log_site_here, topic, level, id, __VA_ARGS__); \
+        }                                                             \
     } while (0)
 
 #define log_error(topic, id, ...) LOG_AT(topic, LOG_ERROR, id, __VA_ARGS__)

@@ -34,7 +34,7 @@ struct metric {
     unsigned refs; /* guarded by the shard's lock */
     char *key;
     size_t key_len;
-    _Atomic uint64_t value; /* a gauge's i64 by its bits; a histogram's sum in microseconds */
+    _Atomic uint64_t value;     /* a gauge's i64 by its bits; a histogram's sum in microseconds */
     _Atomic uint64_t buckets[]; /* histograms: METRIC_BUCKET_COUNT, not cumulative */
 };
 
@@ -207,8 +207,8 @@ static void release(struct metric **m, bool is_end)
     assert(series->refs > 0);
     series->refs--;
     /* The overflow series stands for many and stays. */
-    bool is_removed = series->refs == 0 && series != f->overflow &&
-                      (is_end || !keeps_value(shard->metrics->families[series->family].kind));
+    bool is_removed =
+        series->refs == 0 && series != f->overflow && (is_end || !keeps_value(shard->metrics->families[series->family].kind));
 
     if (is_removed) {
         hash_remove(&f->series, &series->node);

@@ -34,7 +34,7 @@ enum metric_kind {
 
 struct metric_family {
     enum metric_kind kind;
-    const char *name;   /* without the program's prefix: "requests_total" */
+    const char *name; /* without the program's prefix: "requests_total" */
     const char *help;
     const char *labels; /* "direction,service"; "" for none */
 };
@@ -57,9 +57,9 @@ void metric_put(struct metric **m);
 /* Gives the reference back and, when it was the last, removes the series from the scrape (its endpoint is gone). */
 void metric_end(struct metric **m);
 
-void metric_add(struct metric *m, uint64_t n);      /* counter */
-void metric_move(struct metric *m, int64_t delta);  /* gauge */
-void metric_set(struct metric *m, int64_t value);   /* gauge */
+void metric_add(struct metric *m, uint64_t n);     /* counter */
+void metric_move(struct metric *m, int64_t delta); /* gauge */
+void metric_set(struct metric *m, int64_t value);  /* gauge */
 void metric_set_time(struct metric *m, struct usec value);
 void metric_observe(struct metric *m, struct usec value);
 uint64_t metric_value(const struct metric *m); /* counter value, gauge value or histogram count of this shard */

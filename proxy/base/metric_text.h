@@ -22,7 +22,7 @@ extern const uint64_t metric_bucket_limits[METRIC_BUCKET_COUNT - 1];
 struct metric_sample {
     char *key; /* the label values, each followed by a NUL */
     size_t key_len;
-    uint64_t value; /* counter; gauge by its bits; microseconds; a histogram's sum in microseconds */
+    uint64_t value;                        /* counter; gauge by its bits; microseconds; a histogram's sum in microseconds */
     uint64_t buckets[METRIC_BUCKET_COUNT]; /* not cumulative */
 };
 
@@ -35,4 +35,5 @@ struct metric_samples {
 size_t metric_label_count(const struct metric_family *family);
 
 /* Sorts the samples, merges those with the same key and appends HELP, TYPE and the series. */
-void metric_write_family(const char *prefix, const struct metric_family *family, struct metric_samples *samples, struct text *out);
+void metric_write_family(const char *prefix, const struct metric_family *family, struct metric_samples *samples,
+                         struct text *out);

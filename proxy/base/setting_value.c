@@ -400,10 +400,11 @@ void setting_value_print(const struct setting *row, const void *field, struct te
 const char *setting_type_name(enum setting_type type)
 {
     static const char *const names[] = {
-        [SETTING_BOOL] = "boolean",       [SETTING_UINT] = "number",    [SETTING_BYTES] = "size",
-        [SETTING_DURATION] = "duration",  [SETTING_ADDR] = "IP:port",   [SETTING_HOSTPORT] = "host:port",
-        [SETTING_TEXT] = "text",          [SETTING_CHOICE] = "choice",  [SETTING_PORTS] = "list of ports",
-        [SETTING_CIDRS] = "list of networks",
+        [SETTING_BOOL] = "boolean",        [SETTING_UINT] = "number",
+        [SETTING_BYTES] = "size",          [SETTING_DURATION] = "duration",
+        [SETTING_ADDR] = "IP:port",        [SETTING_HOSTPORT] = "host:port",
+        [SETTING_TEXT] = "text",           [SETTING_CHOICE] = "choice",
+        [SETTING_PORTS] = "list of ports", [SETTING_CIDRS] = "list of networks",
     };
 
     return names[type];

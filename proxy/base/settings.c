@@ -143,8 +143,8 @@ static bool is_service_link(struct str name, struct str value)
 {
     struct addr addr;
     uint64_t port = 0;
-    bool is_url = str_starts_with(value, STR("tcp://")) || str_starts_with(value, STR("udp://")) ||
-                  str_starts_with(value, STR("sctp://"));
+    bool is_url =
+        str_starts_with(value, STR("tcp://")) || str_starts_with(value, STR("udp://")) || str_starts_with(value, STR("sctp://"));
 
     if (str_ends_with(name, STR("_SERVICE_HOST"))) {
         return addr_parse_ip(value, &addr);

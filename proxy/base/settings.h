@@ -52,7 +52,7 @@ struct cidr_list {
 struct setting {
     const char *name; /* flag without the dashes, "log-level"; the variable is OUTRIGGER_ + upper case with '_' */
     enum setting_type type;
-    size_t offset; /* of the field in the program's settings struct */
+    size_t offset;        /* of the field in the program's settings struct */
     const char *fallback; /* as a user would write it */
     uint64_t min;
     uint64_t max;

@@ -68,7 +68,7 @@ void slab_free(struct slab *s)
     if (s == NULL) {
         return;
     }
-    for (unsigned class = 0; class < CLASS_COUNT; class++) {
+    for (unsigned class = 0; class < CLASS_COUNT; class ++) {
         for (struct block *b = s->free[class], *next = NULL; b != NULL; b = next) {
             next = b->next_free;
             mem_free(b);
@@ -151,7 +151,7 @@ size_t slab_kept_bytes(const struct slab *s)
 {
     size_t bytes = 0;
 
-    for (unsigned class = 0; class < CLASS_COUNT; class++) {
+    for (unsigned class = 0; class < CLASS_COUNT; class ++) {
         bytes += s->free_count[class] * class_size(class);
     }
     return bytes;

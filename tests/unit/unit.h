@@ -49,10 +49,10 @@ static inline int unit_run(const char *name, ...)
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-#define UNIT_MAIN(name, setup, teardown, ...)                                                                                        \
-    int main(void)                                                                                                                   \
-    {                                                                                                                                \
-        const TTest *const tests[] = {__VA_ARGS__};                                                                                  \
-                                                                                                                                     \
-        return unit_run(name, unit_case(name, setup, teardown, tests, sizeof tests / sizeof *tests), (TCase *)NULL);                 \
+#define UNIT_MAIN(name, setup, teardown, ...)                                                                        \
+    int main(void)                                                                                                   \
+    {                                                                                                                \
+        const TTest *const tests[] = {__VA_ARGS__};                                                                  \
+                                                                                                                     \
+        return unit_run(name, unit_case(name, setup, teardown, tests, sizeof tests / sizeof *tests), (TCase *)NULL); \
     }

@@ -30,8 +30,8 @@ static struct addr parse_cidr(const char *text)
     return a;
 }
 
-static const char *const round_trips[] = {"10.96.0.10:50051", "0.0.0.0:0", "255.255.255.255:65535", "[fd00::a]:50051", "[::]:1",
-                                          "[2001:db8:1:2:3:4:5:6]:80"};
+static const char *const round_trips[] = {"10.96.0.10:50051", "0.0.0.0:0", "255.255.255.255:65535",
+                                          "[fd00::a]:50051",  "[::]:1",    "[2001:db8:1:2:3:4:5:6]:80"};
 
 START_TEST(format_gives_what_parse_read)
 {
@@ -118,11 +118,21 @@ static const struct {
     const char *ip;
     bool is_inside;
 } networks[] = {
-    {"10.96.0.0/12", "10.96.0.0", true},      {"10.96.0.0/12", "10.111.255.255", true}, {"10.96.0.0/12", "10.112.0.0", false},
-    {"10.96.0.0/12", "10.95.255.255", false}, {"0.0.0.0/0", "1.2.3.4", true},           {"0.0.0.0/0", "::1", false},
-    {"10.0.0.1", "10.0.0.1", true},           {"10.0.0.1", "10.0.0.0", false},          {"fd00::/8", "fdff::1", true},
-    {"fd00::/8", "fe00::1", false},           {"2001:db8::/33", "2001:db8:7fff::", true}, {"2001:db8::/33", "2001:db8:8000::", false},
-    {"::ffff:10.0.0.0/104", "10.9.9.9", true}, {"::ffff:10.0.0.0/104", "11.0.0.0", false}, {"::/0", "fe00::1", true},
+    {"10.96.0.0/12", "10.96.0.0", true},
+    {"10.96.0.0/12", "10.111.255.255", true},
+    {"10.96.0.0/12", "10.112.0.0", false},
+    {"10.96.0.0/12", "10.95.255.255", false},
+    {"0.0.0.0/0", "1.2.3.4", true},
+    {"0.0.0.0/0", "::1", false},
+    {"10.0.0.1", "10.0.0.1", true},
+    {"10.0.0.1", "10.0.0.0", false},
+    {"fd00::/8", "fdff::1", true},
+    {"fd00::/8", "fe00::1", false},
+    {"2001:db8::/33", "2001:db8:7fff::", true},
+    {"2001:db8::/33", "2001:db8:8000::", false},
+    {"::ffff:10.0.0.0/104", "10.9.9.9", true},
+    {"::ffff:10.0.0.0/104", "11.0.0.0", false},
+    {"::/0", "fe00::1", true},
 };
 
 START_TEST(a_network_holds_exactly_its_addresses)
@@ -145,8 +155,8 @@ END_TEST
 
 START_TEST(wrong_networks_are_refused)
 {
-    static const char *const wrong[] = {"10.0.0.0/33", "10.0.0.0/", "10.0.0.0/a", "fd00::/129", "/8", "", "10.0.0.0/8/8",
-                                        "::ffff:10.0.0.0/95", "10.0.0.0:80/8"};
+    static const char *const wrong[] = {"10.0.0.0/33",  "10.0.0.0/",          "10.0.0.0/a",   "fd00::/129", "/8", "",
+                                        "10.0.0.0/8/8", "::ffff:10.0.0.0/95", "10.0.0.0:80/8"};
     struct addr a;
 
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
@@ -204,14 +214,10 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const facts[] = {a_nul_inside_is_refused,
-                                  a_mapped_address_is_its_ipv4_form,
-                                  equality_of_ips_ignores_the_port,
-                                  families_with_the_same_bytes_differ,
-                                  a_network_has_no_host_bits,
-                                  wrong_networks_are_refused,
-                                  loopback_and_any_are_recognised,
-                                  other_families_of_sockaddr_are_refused,
+    const TTest *const facts[] = {a_nul_inside_is_refused,          a_mapped_address_is_its_ipv4_form,
+                                  equality_of_ips_ignores_the_port, families_with_the_same_bytes_differ,
+                                  a_network_has_no_host_bits,       wrong_networks_are_refused,
+                                  loopback_and_any_are_recognised,  other_families_of_sockaddr_are_refused,
                                   no_address_prints_as_none};
     TCase *tables = tcase_create("tables");
 

@@ -120,6 +120,6 @@ START_TEST(splice_of_an_empty_list_changes_nothing)
 }
 END_TEST
 
-UNIT_MAIN("list", setup, NULL, list_is_empty_at_first, push_back_appends_and_push_front_prepends, pop_front_takes_the_first_node_off,
-          unlinking_twice_is_harmless, a_node_knows_whether_it_is_linked, for_each_allows_the_current_node_to_leave,
-          splice_moves_all_nodes_to_the_end, splice_of_an_empty_list_changes_nothing)
+UNIT_MAIN("list", setup, NULL, list_is_empty_at_first, push_back_appends_and_push_front_prepends,
+          pop_front_takes_the_first_node_off, unlinking_twice_is_harmless, a_node_knows_whether_it_is_linked,
+          for_each_allows_the_current_node_to_leave, splice_moves_all_nodes_to_the_end, splice_of_an_empty_list_changes_nothing)

@@ -83,8 +83,8 @@ START_TEST(lines_begin_with_utc_time_in_microseconds)
     log_error(LOG_APP, NULL, "x");
     next_line();
 
-    ck_assert_int_eq(sscanf(line, "%4d-%2d-%2dT%2d:%2d:%2d.%6dZ error", &fields[0], &fields[1], &fields[2], &fields[3], &fields[4],
-                            &fields[5], &fields[6]),
+    ck_assert_int_eq(sscanf(line, "%4d-%2d-%2dT%2d:%2d:%2d.%6dZ error", &fields[0], &fields[1], &fields[2], &fields[3],
+                            &fields[4], &fields[5], &fields[6]),
                      7);
     ck_assert_uint_eq(strcspn(line, "Z"), strlen("2026-11-24T12:00:00.123456"));
 }
@@ -95,7 +95,8 @@ START_TEST(json_lines_carry_the_same_fields)
     log_set_format(LOG_JSON);
     log_info(LOG_TCP, "a\"b", "line\nbreak");
 
-    ck_assert_ptr_nonnull(strstr(next_line(), "\"level\":\"info\",\"topic\":\"tcp\",\"id\":\"a\\\"b\",\"message\":\"line\\nbreak\"}"));
+    ck_assert_ptr_nonnull(
+        strstr(next_line(), "\"level\":\"info\",\"topic\":\"tcp\",\"id\":\"a\\\"b\",\"message\":\"line\\nbreak\"}"));
     ck_assert_int_eq(strncmp(line, "{\"time\":\"2", 10), 0);
 }
 END_TEST

@@ -53,11 +53,12 @@ static bool has_line(const char *line)
 
 START_TEST(families_without_series_still_describe_themselves)
 {
-    ck_assert_str_eq(scrape(), "# HELP t_requests_total Requests that ended\n# TYPE t_requests_total counter\n"
-                               "# HELP t_requests_in_flight Requests that have not ended\n# TYPE t_requests_in_flight gauge\n"
-                               "# HELP t_oldest_request_seconds Age of the oldest request\n# TYPE t_oldest_request_seconds gauge\n"
-                               "# HELP t_request_duration_seconds Time to the first byte\n"
-                               "# TYPE t_request_duration_seconds histogram\n");
+    ck_assert_str_eq(scrape(),
+                     "# HELP t_requests_total Requests that ended\n# TYPE t_requests_total counter\n"
+                     "# HELP t_requests_in_flight Requests that have not ended\n# TYPE t_requests_in_flight gauge\n"
+                     "# HELP t_oldest_request_seconds Age of the oldest request\n# TYPE t_oldest_request_seconds gauge\n"
+                     "# HELP t_request_duration_seconds Time to the first byte\n"
+                     "# TYPE t_request_duration_seconds histogram\n");
 }
 END_TEST
 
@@ -110,7 +111,7 @@ START_TEST(histogram_buckets_hold_their_limit_and_add_up)
 {
     struct metric *m = get(0, SAMPLE_LATENCY, "cart", NULL);
 
-    metric_observe(m, (struct usec){500});      /* the limit belongs to the bucket */
+    metric_observe(m, (struct usec){500}); /* the limit belongs to the bucket */
     metric_observe(m, (struct usec){501});
     metric_observe(m, (struct usec){10000001}); /* past the last limit */
 
@@ -308,4 +309,5 @@ UNIT_MAIN("metric", setup, teardown, families_without_series_still_describe_them
           label_values_do_not_run_into_each_other, label_values_are_escaped_and_made_utf8,
           a_counter_outlives_its_references_and_goes_on, a_gauge_ends_with_its_last_reference,
           ending_a_counter_removes_it_with_the_last_reference, series_past_the_maximum_share_one,
-          a_known_series_is_found_even_at_the_maximum, a_scrape_may_run_beside_the_owner, the_documentation_has_a_row_for_each_family)
+          a_known_series_is_found_even_at_the_maximum, a_scrape_may_run_beside_the_owner,
+          the_documentation_has_a_row_for_each_family)

@@ -170,7 +170,7 @@ END_TEST
 static const struct {
     const char *text;
     uint64_t usec;
-} durations[] = {{"0", 0},       {"0s", 0},        {"5us", 5},         {"250ms", 250000},
+} durations[] = {{"0", 0},        {"0s", 0},         {"5us", 5},         {"250ms", 250000},
                  {"2s", 2000000}, {"3m", 180000000}, {"1h", 3600000000}, {"3600000000us", 3600000000}};
 
 START_TEST(durations_have_units)
@@ -239,9 +239,9 @@ END_TEST
 
 START_TEST(host_and_port_may_be_a_name)
 {
-    static const char *const wrong[] = {"--api-address=api",      "--api-address=api:0",  "--api-address=:80", "--api-address=a b:80",
-                                        "--api-address=api:http", "--api-address=a:1:2",  "--api-address=api:65536",
-                                        "--api-address=[::1]:0"};
+    static const char *const wrong[] = {"--api-address=api",       "--api-address=api:0",    "--api-address=:80",
+                                        "--api-address=a b:80",    "--api-address=api:http", "--api-address=a:1:2",
+                                        "--api-address=api:65536", "--api-address=[::1]:0"};
 
     accept_flag("--api-address=outrigger-api.mesh.svc:15150");
     accept_flag("--api-address=10.0.0.1:15150");
@@ -256,8 +256,9 @@ END_TEST
 START_TEST(texts_are_bounded_and_printable)
 {
     accept_flag("--node-name=12345678");
-    refuse_flag("--node-name=123456789", "--node-name (OUTRIGGER_NODE_NAME): \"123456789\" is out of range; accepted: 0 to 8 bytes, "
-                                         "no control characters");
+    refuse_flag("--node-name=123456789",
+                "--node-name (OUTRIGGER_NODE_NAME): \"123456789\" is out of range; accepted: 0 to 8 bytes, "
+                "no control characters");
     refuse_flag("--node-name=a\nb",
                 "--node-name (OUTRIGGER_NODE_NAME): \"a\\nb\" is not a text; accepted: 0 to 8 bytes, no control characters");
 }
@@ -285,8 +286,8 @@ END_TEST
 
 START_TEST(wrong_port_lists_are_refused)
 {
-    static const char *const wrong[] = {"--skip-ports=0", "--skip-ports=2-1", "--skip-ports=1,", "--skip-ports=,1", "--skip-ports=1-",
-                                        "--skip-ports=65536", "--skip-ports=-"};
+    static const char *const wrong[] = {"--skip-ports=0",  "--skip-ports=2-1",   "--skip-ports=1,", "--skip-ports=,1",
+                                        "--skip-ports=1-", "--skip-ports=65536", "--skip-ports=-"};
 
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         ck_assert_msg(parse_flag(wrong[i]) == SETTINGS_ERROR, "%s", wrong[i]);
@@ -382,9 +383,10 @@ START_TEST(the_links_of_services_are_no_settings)
 END_TEST
 
 static const char *const no_links[] = {
-    "OUTRIGGER_ADMIN_PORT=15191",   "OUTRIGGER_SERVICE_HOST=nowhere", "OUTRIGGER_API_SERVICE_PORT=http",
-    "OUTRIGGER_API_PORT_X_TCP=tcp", "OUTRIGGER_API_PORT_1_ICMP=tcp",  "OUTRIGGER_TCP=1",
-    "OUTRIGGER_API_SERVICE=1",      "OUTRIGGER_=1",
+    "OUTRIGGER_ADMIN_PORT=15191",      "OUTRIGGER_SERVICE_HOST=nowhere",
+    "OUTRIGGER_API_SERVICE_PORT=http", "OUTRIGGER_API_PORT_X_TCP=tcp",
+    "OUTRIGGER_API_PORT_1_ICMP=tcp",   "OUTRIGGER_TCP=1",
+    "OUTRIGGER_API_SERVICE=1",         "OUTRIGGER_=1",
 };
 
 START_TEST(what_only_resembles_a_link_is_refused)
@@ -417,9 +419,17 @@ END_TEST
 
 START_TEST(printed_settings_are_read_back_the_same)
 {
-    const char *const flags[] = {"--verbose",       "--workers=3",       "--copy-limit=1536", "--drain-grace=1500ms",
-                                 "--log-format=json", "--skip-ports=1,2-3", "--skip-cidrs=fd00::/8,0.0.0.0/0",
-                                 "--api-address=[::1]:5", "--node-name=n 1", "--print-config", NULL};
+    const char *const flags[] = {"--verbose",
+                                 "--workers=3",
+                                 "--copy-limit=1536",
+                                 "--drain-grace=1500ms",
+                                 "--log-format=json",
+                                 "--skip-ports=1,2-3",
+                                 "--skip-cidrs=fd00::/8,0.0.0.0/0",
+                                 "--api-address=[::1]:5",
+                                 "--node-name=n 1",
+                                 "--print-config",
+                                 NULL};
 
     ck_assert(parse(flags, none) == SETTINGS_EXIT);
     ck_assert_str_eq(out.p, "verbose=true\nworkers=3\ncopy-limit=1536\ndrain-grace=1500ms\nadmin-address=0.0.0.0:15191\n"
@@ -433,9 +443,10 @@ START_TEST(json_has_numbers_bools_and_texts)
     ck_assert(parse((const char *const[]){"--verbose", "--node-name=a\"b", NULL}, none) == SETTINGS_OK);
     settings_print_json(&program, &values, &out);
 
-    ck_assert_str_eq(out.p, "{\"verbose\":true,\"workers\":1,\"copy-limit\":\"64KiB\",\"drain-grace\":\"30s\","
-                            "\"admin-address\":\"0.0.0.0:15191\",\"pod-address\":\"\",\"api-address\":\"\",\"node-name\":\"a\\\"b\","
-                            "\"log-format\":\"text\",\"skip-ports\":\"\",\"skip-cidrs\":\"\"}");
+    ck_assert_str_eq(out.p,
+                     "{\"verbose\":true,\"workers\":1,\"copy-limit\":\"64KiB\",\"drain-grace\":\"30s\","
+                     "\"admin-address\":\"0.0.0.0:15191\",\"pod-address\":\"\",\"api-address\":\"\",\"node-name\":\"a\\\"b\","
+                     "\"log-format\":\"text\",\"skip-ports\":\"\",\"skip-cidrs\":\"\"}");
     settings_deinit(&program, &values);
 }
 END_TEST

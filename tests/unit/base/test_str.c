@@ -91,7 +91,8 @@ END_TEST
 
 START_TEST(what_is_no_number_leaves_the_output_alone)
 {
-    static const char *const wrong[] = {"", "-1", "+1", " 1", "1 ", "1a", "0x1", "18446744073709551616", "99999999999999999999", "101"};
+    static const char *const wrong[] = {"",   "-1", "+1", " 1", "1 ", "1a", "0x1", "18446744073709551616", "99999999999999999999",
+                                        "101"};
     uint64_t value = 7;
 
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
@@ -121,7 +122,8 @@ START_TEST(what_rfc_3629_forbids_is_no_utf8)
                                         "\xed\xa0\x80",     /* surrogate */
                                         "\xf0\x8f\xbf\xbf", /* overlong */
                                         "\xf4\x90\x80\x80", /* past U+10FFFF */
-                                        "\xf5\x80\x80\x80", "\xff"};
+                                        "\xf5\x80\x80\x80",
+                                        "\xff"};
 
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         ck_assert_uint_eq(str_utf8_len(view(wrong[i])), 0);
@@ -213,9 +215,9 @@ START_TEST(json_carries_a_nul)
 }
 END_TEST
 
-UNIT_MAIN("str", setup, teardown, views_compare_by_their_bytes, nocase_folds_ascii_letters_only, prefixes_and_suffixes_are_recognised,
-          find_answers_the_length_when_there_is_none, split_yields_every_part, trim_takes_blanks_off_both_ends,
-          numbers_up_to_the_maximum_are_read, what_is_no_number_leaves_the_output_alone, utf8_sequences_have_their_length,
-          what_rfc_3629_forbids_is_no_utf8, a_fresh_text_is_an_empty_string, text_grows_with_what_is_appended,
-          text_is_cut_at_its_maximum_and_says_so, clear_makes_room_again, steal_hands_the_bytes_on, json_escapes_what_it_must,
-          json_keeps_utf8_and_replaces_the_rest, json_carries_a_nul)
+UNIT_MAIN("str", setup, teardown, views_compare_by_their_bytes, nocase_folds_ascii_letters_only,
+          prefixes_and_suffixes_are_recognised, find_answers_the_length_when_there_is_none, split_yields_every_part,
+          trim_takes_blanks_off_both_ends, numbers_up_to_the_maximum_are_read, what_is_no_number_leaves_the_output_alone,
+          utf8_sequences_have_their_length, what_rfc_3629_forbids_is_no_utf8, a_fresh_text_is_an_empty_string,
+          text_grows_with_what_is_appended, text_is_cut_at_its_maximum_and_says_so, clear_makes_room_again,
+          steal_hands_the_bytes_on, json_escapes_what_it_must, json_keeps_utf8_and_replaces_the_rest, json_carries_a_nul)
