@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <string.h>
+
+#include "base/object.h"
+#include "flow/cluster.h"
+#include "flow/worker.h"
+#include "unit.h"
+
+static const struct flow_options options = {
+    .discovery_retention = {60000000},
+    .connect_timeout = {1000000},
+    .retry_attempts = 3,
+    .pool = {.max_connections = 1, .max_waiting = 10},
+};
+
+static struct metrics *metrics;
+static struct load_registry *loads;
+static struct worker worker;
+static struct snapshot_endpoint endpoints[4];
+static struct cluster *cluster;
+static uint64_t version;
+
+static struct snapshot_endpoint endpoint_at(const char *address, const char *uid)
+{
+    struct snapshot_endpoint e = {.uid = uid, .name = "", .weight = 1};
+
+    ck_assert(addr_parse(str_from(address), &e.addr));
+    return e;
+}
+
+static void setup(void)
+{
+    metrics = metrics_new("t_", flow_families, FLOW_FAMILY_COUNT, 1);
+    loads = load_registry_new();
+    memset(&worker, 0, sizeof worker);
+    worker.options = &options;
+    worker.loop = loop_new(1);
+    worker.slab = loop_slab(worker.loop);
+    worker.retry_policy = retry_policy_default;
+    flow_metrics_init(&worker.metrics, metrics_shard(metrics, 0));
+    worker.clusters = cluster_table_new(&worker, loads);
+    endpoints[0] = endpoint_at("10.0.0.1:50051", "a");
+    endpoints[1] = endpoint_at("10.0.0.2:50051", "b");
+    endpoints[2] = endpoint_at("10.0.0.3:50051", "c");
+    endpoints[3] = endpoint_at("10.0.0.4:50051", "d");
+    version = 0;
+}
+
+static void teardown(void)
+{
+    cluster_unref(&cluster);
+    cluster_table_retire_all(worker.clusters);
+    loop_turn(worker.loop, false);
+    ck_assert(cluster_table_is_empty(worker.clusters));
+    ck_assert_int_eq(object_live(OBJECT_ENDPOINT), 0);
+    cluster_table_free(worker.clusters);
+    flow_metrics_deinit(&worker.metrics);
+    load_registry_free(loads);
+    metrics_free(metrics);
+    loop_free(worker.loop);
+}
+
+/* A push of the first `count` endpoints from `first` on. */
+static void push(size_t first, size_t count)
+{
+    struct snapshot_backend backend = {
+        .name = "default/greeter:50051", .version = ++version, .endpoints = endpoints + first, .endpoint_count = count};
+    struct cluster *again = cluster_table_reconcile(worker.clusters, &backend);
+
+    cluster_unref(&cluster);
+    cluster = again;
+}
+
+START_TEST(a_push_that_changes_nothing_keeps_the_endpoint_and_what_is_known_of_it)
+{
+    struct endpoint *before;
+    struct endpoint *after;
+
+    push(0, 1);
+    before = cluster_pick(cluster, NULL, 0);
+    endpoint_first_byte(before, usec_from_ms(7));
+    push(0, 1);
+    after = cluster_pick(cluster, NULL, 0);
+
+    ck_assert_ptr_eq(before, after);
+    ck_assert(after->stats.is_measured);
+    ck_assert_uint_eq(load_in_flight(after->load), 2);
+    endpoint_release(&before);
+    endpoint_release(&after);
+}
+END_TEST
+
+START_TEST(a_removed_endpoint_gets_nothing_new_and_lives_until_its_last_request)
+{
+    struct endpoint *busy;
+    struct endpoint *next;
+
+    push(0, 1);
+    busy = cluster_pick(cluster, NULL, 0);
+    push(1, 1);
+    next = cluster_pick(cluster, NULL, 0);
+    ck_assert_ptr_ne(busy, next);
+    ck_assert_int_eq(object_live(OBJECT_ENDPOINT), 2);
+
+    endpoint_release(&busy);
+    loop_turn(worker.loop, false);
+    ck_assert_int_eq(object_live(OBJECT_ENDPOINT), 1);
+    endpoint_release(&next);
+}
+END_TEST
+
+START_TEST(a_new_pod_at_an_old_address_is_another_endpoint)
+{
+    struct endpoint *before;
+    struct endpoint *after;
+
+    push(0, 1);
+    before = cluster_pick(cluster, NULL, 0);
+    endpoints[0].uid = "reborn";
+    push(0, 1);
+    after = cluster_pick(cluster, NULL, 0);
+
+    ck_assert_ptr_ne(before, after);
+    ck_assert(!after->stats.is_measured);
+    endpoint_release(&before);
+    endpoint_release(&after);
+}
+END_TEST
+
+START_TEST(an_older_snapshot_does_not_undo_a_newer_one)
+{
+    struct snapshot_backend old = {.name = "default/greeter:50051", .version = 1, .endpoints = endpoints, .endpoint_count = 1};
+    struct cluster *again;
+
+    push(0, 1);
+    push(0, 4);
+    again = cluster_table_reconcile(worker.clusters, &old);
+
+    ck_assert_uint_eq(endpoint_set_count(&again->set), 4);
+    cluster_unref(&again);
+}
+END_TEST
+
+START_TEST(an_empty_cluster_has_nothing_to_pick)
+{
+    push(0, 0);
+
+    ck_assert_ptr_null(cluster_pick(cluster, NULL, 0));
+}
+END_TEST
+
+START_TEST(a_draining_endpoint_is_passed_over)
+{
+    struct endpoint *picked;
+
+    endpoints[0].is_draining = true;
+    push(0, 2);
+    for (int i = 0; i < 50; i++) {
+        picked = cluster_pick(cluster, NULL, 0);
+        ck_assert_str_eq(picked->uid, "b");
+        endpoint_release(&picked);
+    }
+}
+END_TEST
+
+START_TEST(two_workers_see_one_in_flight_count)
+{
+    struct load *one = load_registry_get(loads, "default/greeter:50051", &endpoints[0].addr, "a");
+    struct load *other = load_registry_get(loads, "default/greeter:50051", &endpoints[0].addr, "a");
+    struct load *stranger = load_registry_get(loads, "default/greeter:50051", &endpoints[0].addr, "b");
+
+    ck_assert_ptr_eq(one, other);
+    ck_assert_ptr_ne(one, stranger);
+    load_registry_put(loads, &one);
+    load_registry_put(loads, &other);
+    load_registry_put(loads, &stranger);
+}
+END_TEST
+
+START_TEST(a_cluster_nobody_uses_is_kept_for_the_retention_time_and_then_ends)
+{
+    push(0, 2);
+    cluster_unref(&cluster);
+
+    cluster_table_expire(worker.clusters, usec_add(loop_now(worker.loop), usec_from_s(59)));
+    ck_assert_int_eq(object_live(OBJECT_ENDPOINT), 2);
+    cluster_table_expire(worker.clusters, usec_add(loop_now(worker.loop), usec_from_s(61)));
+    loop_turn(worker.loop, false);
+    ck_assert_int_eq(object_live(OBJECT_ENDPOINT), 0);
+}
+END_TEST
+
+START_TEST(the_stand_in_has_the_original_destination_as_its_only_endpoint)
+{
+    struct cluster *original = cluster_table_original(worker.clusters, &endpoints[0].addr);
+    struct endpoint *picked = cluster_pick(original, NULL, 0);
+
+    ck_assert_str_eq(original->name, "original/10.0.0.1:50051");
+    ck_assert(addr_eq(&picked->addr, &endpoints[0].addr));
+    endpoint_release(&picked);
+    cluster_unref(&original);
+}
+END_TEST
+
+UNIT_MAIN("cluster", setup, teardown,
+          a_push_that_changes_nothing_keeps_the_endpoint_and_what_is_known_of_it,
+          a_removed_endpoint_gets_nothing_new_and_lives_until_its_last_request,
+          a_new_pod_at_an_old_address_is_another_endpoint,
+          an_older_snapshot_does_not_undo_a_newer_one,
+          an_empty_cluster_has_nothing_to_pick,
+          a_draining_endpoint_is_passed_over,
+          two_workers_see_one_in_flight_count,
+          a_cluster_nobody_uses_is_kept_for_the_retention_time_and_then_ends,
+          the_stand_in_has_the_original_destination_as_its_only_endpoint)
