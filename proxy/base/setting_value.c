@@ -29,28 +29,28 @@ static struct str digits_of(struct str s)
     return (struct str){s.p, len};
 }
 
+static const struct unit *find_unit(const struct unit *units, size_t unit_count, struct str suffix)
+{
+    for (size_t i = 0; i < unit_count; i++) {
+        if (str_eq(suffix, str_from(units[i].suffix))) {
+            return &units[i];
+        }
+    }
+    return NULL;
+}
+
 /* A number and one of the units. A product too large for 64 bits becomes UINT64_MAX, which no range reaches. */
 static bool read_with_unit(struct str value, const struct unit *units, size_t unit_count, uint64_t *ret_value)
 {
     struct str digits = digits_of(value);
-    struct str suffix = {value.p + digits.len, value.len - digits.len};
+    const struct unit *unit = find_unit(units, unit_count, (struct str){value.p + digits.len, value.len - digits.len});
+    uint64_t number = 0;
 
-    if (digits.len == 0) {
+    if (digits.len == 0 || unit == NULL) {
         return false;
     }
-    for (size_t i = 0; i < unit_count; i++) {
-        if (str_eq(suffix, str_from(units[i].suffix))) {
-            uint64_t number = UINT64_MAX;
-
-            if (!str_to_u64(digits, UINT64_MAX / units[i].factor, &number)) {
-                *ret_value = UINT64_MAX;
-                return true;
-            }
-            *ret_value = number * units[i].factor;
-            return true;
-        }
-    }
-    return false;
+    *ret_value = str_to_u64(digits, UINT64_MAX / unit->factor, &number) ? number * unit->factor : UINT64_MAX;
+    return true;
 }
 
 static void print_with_unit(uint64_t value, const struct unit *units, size_t unit_count, const char *zero, struct text *out)

@@ -28,7 +28,10 @@ static const void *const_field_of(const struct setting *row, const void *values)
 
 static char variable_char(char c)
 {
-    return c == '-' ? '_' : c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+    if (c >= 'a' && c <= 'z') {
+        return (char)(c - 'a' + 'A');
+    }
+    return c == '-' ? '_' : c;
 }
 
 static void append_variable(struct text *out, const struct setting *row)
