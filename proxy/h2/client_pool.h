@@ -2,19 +2,22 @@
 #pragma once
 
 /*
- * The client sessions to one endpoint: dialled when first needed, one more when the peer's MAX_CONCURRENT_STREAMS is reached, closed
- * when idle. Before a new connection's SETTINGS have come only one request is let through at a time... of those that wait, as many as
- * the peer then allows.
+ * The client sessions to one endpoint: dialled when first needed, more when the peer's MAX_CONCURRENT_STREAMS is reached, closed when
+ * idle. A request is given to a session only once the peer's SETTINGS have come, so none is ever refused because the limit was not
+ * known yet; they come within the round trip that dialling costs anyway.
  *
  *     pool_acquire ─▶ a session with room?  yes: POOL_READY
- *                                           no:  wait (bounded); dial one more if none is being dialled (bounded)
+ *                                           no:  wait (bounded); dial as many more as the waiters need (bounded)
+ *
+ * Sessions are filled in the order they were dialled, so that what a burst needed becomes idle after it.
  *
  * Owner:   one for each endpoint and worker (flow/cluster).
  * Threads: the loop's.
- * Errors:  a waiter gets a close reason: connect refused, timed out, unreachable, failed; queue full.
- * Limits:  struct pool_options.
+ * Errors:  a failed dial, also a peer that sends no SETTINGS within connect_timeout, fails all that wait, with its close reason.
+ * Limits:  struct pool_options. Sessions that only finish their last streams do not count as connections.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/addr.h"
@@ -39,30 +42,32 @@ struct pool_waiter {
     void (*on_ready)(struct pool_waiter *w, struct h2_session *session, enum close_reason reason);
 };
 
-/* What the pool tells its owner, for the connect back-off and metrics. */
+/* What the pool tells its owner, for the connect back-off and metrics. Any may be NULL. */
 struct pool_ops {
-    void (*on_connected)(void *ctx, struct usec connect_time);
-    void (*on_connect_failed)(void *ctx, enum close_reason reason);
+    void (*on_connected)(void *ctx, struct usec connect_time);         /* TCP is established */
+    void (*on_connect_failed)(void *ctx, enum close_reason reason);    /* also: it ended before its SETTINGS came */
     void (*on_session_closed)(void *ctx, enum close_reason reason);
     void (*on_empty)(void *ctx); /* the last session of a closed pool is gone: it may be freed (it is not freed by itself) */
 };
 
 enum pool_outcome { POOL_READY, POOL_WAITING, POOL_FULL };
 
+/* `options` outlive the pool. */
 struct client_pool *client_pool_new(struct loop *l, const struct addr *addr, const struct pool_options *options,
                                     const struct pool_ops *ops, void *ctx);
 
 /* No new dials; sessions drain; waiters fail with CLOSE_NO_ENDPOINT at the end of the turn. on_empty follows. */
 void client_pool_close(struct client_pool *p);
 
-/* Only after on_empty, or when it was never used. */
+/* Only from on_empty on, or when it was never used. Nulls the link; accepts NULL inside. */
 void client_pool_free(struct client_pool **p);
 
+/* POOL_FULL: max_waiting already wait, or the pool is closed. */
 enum pool_outcome client_pool_acquire(struct client_pool *p, struct pool_waiter *w, struct h2_session **ret_session) MUST_CHECK;
 
 /* Stops waiting. Accepts one that does not wait. */
 void client_pool_cancel(struct client_pool *p, struct pool_waiter *w);
 
-uint32_t client_pool_connections(const struct client_pool *p);
+uint32_t client_pool_connections(const struct client_pool *p); /* established, those that only finish their streams included */
 uint32_t client_pool_waiting(const struct client_pool *p);
-bool client_pool_is_empty(const struct client_pool *p);
+bool client_pool_is_empty(const struct client_pool *p); /* no session and no dial */

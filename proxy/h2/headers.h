@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "base/slab.h"
 #include "base/str.h"
 
@@ -26,8 +27,9 @@ struct nghttp2_rcbuf;
 struct h2_field {
     struct str name; /* lower case */
     struct str value;
-    struct nghttp2_rcbuf *name_ref; /* NULL: literal, or in the block's own memory */
+    struct nghttp2_rcbuf *name_ref; /* NULL: literal, or in `own` */
     struct nghttp2_rcbuf *value_ref;
+    char *own; /* the block's copy of what was added: name, then value; NULL if there is none */
     bool is_never_indexed; /* RFC 7541 §6.2.3: kept when the block is sent on */
 };
 
@@ -37,6 +39,7 @@ struct h2_headers {
     size_t count;
     size_t capacity;
     size_t list_bytes; /* as RFC 9113 §6.5.2 counts */
+    struct list node;  /* the session's, while the block waits to be serialised */
 };
 
 struct h2_headers *h2_headers_new(struct slab *slab);
@@ -50,6 +53,9 @@ void h2_headers_add(struct h2_headers *h, struct str name, struct str value);
 
 /* Appends without a copy: both outlive the block (literals). */
 void h2_headers_add_literal(struct h2_headers *h, struct str name, struct str value);
+
+/* Appends a received field: takes one more reference on each buffer. For the session. */
+void h2_headers_add_received(struct h2_headers *h, struct nghttp2_rcbuf *name, struct nghttp2_rcbuf *value, bool is_never_indexed);
 
 /* The first field of that (lower-case) name; NULL if there is none. */
 const struct h2_field *h2_headers_find(const struct h2_headers *h, struct str name);

@@ -89,17 +89,23 @@ struct h2_stream {
     struct list node; /* on the session's list of streams */
     struct h2_headers *receiving;    /* block being received */
     struct h2_headers *trailers;     /* to be sent after the body */
+    struct list sending;             /* blocks that nghttp2 has not serialised yet, in their order */
     struct list out_chunks;          /* body bytes waiting to be sent */
     size_t out_bytes;                /* in out_chunks */
     size_t unconsumed;               /* received bytes not yet given back */
     uint64_t received_bytes;         /* body bytes received so far */
     uint64_t sent_bytes;
+    uint64_t wire_offset;            /* of HEADERS in everything the session has serialised */
+    enum close_reason end_reason;    /* known before the end; CLOSE_DONE: not yet */
     bool is_out_ended : 1;    /* send_end or send_trailers was ordered */
     bool is_deferred : 1;     /* nghttp2 waits for resume_data */
     bool is_headers_sent : 1; /* final header block ordered */
+    bool is_headers_received : 1; /* final header block (server: the request) */
     bool is_in_ended : 1;     /* END_STREAM received */
     bool is_reset_ordered : 1;
-    bool is_first_byte_on_wire : 1; /* HEADERS were serialised */
+    bool is_serialised : 1;   /* client: HEADERS left nghttp2, at wire_offset */
+    bool is_over_limit : 1;   /* the block being received exceeds the limit; what is left of it is only decoded */
+    bool is_grpc : 1;         /* as far as the block being received tells; kept for the answer to one that is over its limit */
 };
 
 struct h2_session_ops {
@@ -111,6 +117,9 @@ struct h2_session_ops {
 
     /* The peer's GOAWAY. Client: streams above `last_stream_id` end by themselves as unprocessed. */
     void (*on_goaway)(struct h2_session *s, uint32_t error, int32_t last_stream_id);
+
+    /* Client: a stream has ended, after its own on_closed; there may be room for another one. */
+    void (*on_stream_ended)(struct h2_session *s);
 
     /* The last event: every stream has ended, the socket is closed. The session frees itself at the end of the turn; drop the link. */
     void (*on_closed)(struct h2_session *s, enum close_reason reason);

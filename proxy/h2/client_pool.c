@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A member is one connection: first being dialled, then a session without SETTINGS, then one that takes requests. Whenever room may have
+ * appeared (SETTINGS, a stream's end) or a member went, `serve` runs at the end of the turn: it hands out room, then dials for who is
+ * left.
+ */
+
+#include "h2/client_pool.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "net/connect.h"
+#include "net/timer.h"
+
+#define PEER_STREAMS_ASSUMED 100 /* for the number of dials, until a peer has said (RFC 9113 §6.5.2 recommends no less) */
+
+struct member {
+    struct list node;
+    struct client_pool *pool;
+    struct h2_session *session; /* NULL while dialling */
+    struct connect connect;
+    struct timer settings_timer;
+    struct usec idle_since;
+    bool is_pending; /* no SETTINGS yet */
+};
+
+struct client_pool {
+    struct loop *loop;
+    struct addr addr;
+    const struct pool_options *options;
+    const struct pool_ops *ops;
+    void *ctx;
+    struct list members; /* in the order dialled */
+    struct list waiters;
+    uint32_t waiting;
+    uint32_t pending;          /* members that have no SETTINGS yet */
+    uint32_t peer_max_streams; /* as the last peer said */
+    struct deferred serve;
+    struct timer idle_timer;
+    struct grave grave; /* a waiter's on_ready may make the owner free the pool: its memory lasts to the end of the turn */
+    bool is_closed;
+    bool is_empty_told;
+};
+
+static void dial(struct client_pool *p);
+
+/* --- waiters --- */
+
+static struct h2_session *session_with_room(struct client_pool *p)
+{
+    list_for_each(node, &p->members) {
+        struct member *m = list_entry(node, struct member, node);
+
+        if (m->session != NULL && h2_session_has_settings(m->session) && h2_session_capacity(m->session) > 0) {
+            return m->session;
+        }
+    }
+    return NULL;
+}
+
+static struct pool_waiter *next_waiter(struct client_pool *p, struct list *waiters)
+{
+    struct list *node = list_pop_front(waiters);
+
+    if (node == NULL) {
+        return NULL;
+    }
+    p->waiting--;
+    return list_entry(node, struct pool_waiter, node);
+}
+
+/* Those that start waiting again meanwhile are not failed again. */
+static void fail_waiters(struct client_pool *p, enum close_reason reason)
+{
+    struct list failing;
+    struct pool_waiter *w;
+
+    list_init(&failing);
+    list_splice(&failing, &p->waiters);
+    while ((w = next_waiter(p, &failing)) != NULL) {
+        w->on_ready(w, NULL, reason);
+    }
+}
+
+static uint32_t takers(const struct client_pool *p)
+{
+    uint32_t count = p->pending;
+
+    list_for_each(node, &p->members) {
+        const struct member *m = list_entry(node, struct member, node);
+
+        count += m->session != NULL && h2_session_has_settings(m->session) && !h2_session_is_going_away(m->session);
+    }
+    return count;
+}
+
+/* As many dials as the waiters need at the stream limit last seen. */
+static void dial_for_waiters(struct client_pool *p)
+{
+    uint32_t each = p->peer_max_streams > 0 ? p->peer_max_streams : 1;
+    uint32_t count = takers(p);
+
+    while (p->waiting > (uint64_t)p->pending * each && count < p->options->max_connections) {
+        dial(p);
+        count++;
+    }
+}
+
+static void tell_empty(struct client_pool *p)
+{
+    if (!p->is_closed || p->is_empty_told || p->waiting > 0 || !list_is_empty(&p->members)) {
+        return;
+    }
+    p->is_empty_told = true;
+    if (p->ops->on_empty != NULL) {
+        p->ops->on_empty(p->ctx); /* may free the pool */
+    }
+}
+
+static void on_serve(struct deferred *d)
+{
+    struct client_pool *p = container_of(d, struct client_pool, serve);
+    struct h2_session *session;
+
+    if (p->is_closed) {
+        fail_waiters(p, CLOSE_NO_ENDPOINT);
+        tell_empty(p);
+        return;
+    }
+    while (p->waiting > 0 && (session = session_with_room(p)) != NULL) {
+        struct pool_waiter *w = next_waiter(p, &p->waiters);
+
+        if (w == NULL) {
+            break; /* the rest of `waiting` is being failed right now, further up the stack */
+        }
+        w->on_ready(w, session, CLOSE_DONE);
+    }
+    dial_for_waiters(p);
+}
+
+/* --- members --- */
+
+static void set_settled(struct member *m)
+{
+    if (m->is_pending) {
+        m->is_pending = false;
+        m->pool->pending--;
+    }
+}
+
+static void member_free(struct member *m)
+{
+    struct client_pool *p = m->pool;
+
+    set_settled(m);
+    connect_cancel(&m->connect);
+    timer_stop(&m->settings_timer);
+    list_unlink(&m->node);
+    slab_release(loop_slab(p->loop), m);
+    loop_defer(p->loop, &p->serve);
+}
+
+static void connect_failed(struct client_pool *p, enum close_reason reason)
+{
+    if (p->ops->on_connect_failed != NULL) {
+        p->ops->on_connect_failed(p->ctx, reason);
+    }
+    fail_waiters(p, reason);
+}
+
+static void on_settings(struct h2_session *s)
+{
+    struct member *m = h2_session_ctx(s);
+    struct client_pool *p = m->pool;
+
+    timer_stop(&m->settings_timer);
+    set_settled(m);
+    p->peer_max_streams = h2_session_peer_max_streams(s);
+    loop_defer(p->loop, &p->serve);
+}
+
+static void on_stream_ended(struct h2_session *s)
+{
+    struct member *m = h2_session_ctx(s);
+    struct client_pool *p = m->pool;
+
+    if (p->waiting > 0) {
+        loop_defer(p->loop, &p->serve);
+    }
+    if (h2_session_stream_count(s) == 0) {
+        m->idle_since = loop_now(p->loop);
+    }
+}
+
+static void on_closed(struct h2_session *s, enum close_reason reason)
+{
+    struct member *m = h2_session_ctx(s);
+    struct client_pool *p = m->pool;
+    bool was_pending = m->is_pending;
+
+    m->session = NULL;
+    member_free(m);
+    if (was_pending) {
+        connect_failed(p, reason);
+    } else if (p->ops->on_session_closed != NULL) {
+        p->ops->on_session_closed(p->ctx, reason);
+    }
+}
+
+static const struct h2_session_ops session_ops = {
+    .on_settings = on_settings,
+    .on_stream_ended = on_stream_ended,
+    .on_closed = on_closed,
+};
+
+static void on_settings_timer(struct timer *t)
+{
+    struct member *m = container_of(t, struct member, settings_timer);
+
+    h2_session_close(m->session, H2_NO_ERROR, CLOSE_CONNECT_TIMEOUT);
+}
+
+static enum close_reason reason_of_dial(int error)
+{
+    switch (error) {
+    case -ECONNREFUSED:
+        return CLOSE_CONNECT_REFUSED;
+    case -ETIMEDOUT:
+        return CLOSE_CONNECT_TIMEOUT;
+    case -EHOSTUNREACH:
+    case -ENETUNREACH:
+        return CLOSE_CONNECT_UNREACHABLE;
+    default:
+        return CLOSE_CONNECT_FAILED;
+    }
+}
+
+static void on_dialled(struct connect *c, int result)
+{
+    struct member *m = container_of(c, struct member, connect);
+    struct client_pool *p = m->pool;
+
+    if (result < 0) {
+        member_free(m);
+        connect_failed(p, reason_of_dial(result));
+        return;
+    }
+    m->idle_since = loop_now(p->loop);
+    m->session = h2_session_new(H2_CLIENT, &c->stream, NULL, 0, &p->options->h2, &session_ops, m);
+    timer_set(&m->settings_timer, p->options->connect_timeout);
+    if (p->options->idle_timeout.v != 0 && !timer_is_set(&p->idle_timer)) {
+        timer_set(&p->idle_timer, p->options->idle_timeout);
+    }
+    if (p->ops->on_connected != NULL) {
+        p->ops->on_connected(p->ctx, usec_since(loop_clock(), c->started));
+    }
+}
+
+static void dial(struct client_pool *p)
+{
+    struct member *m = slab_alloc(loop_slab(p->loop), sizeof *m);
+    struct connect_options options = {.timeout = p->options->connect_timeout, .user_timeout = p->options->user_timeout};
+
+    m->pool = p;
+    m->is_pending = true;
+    timer_init(&m->settings_timer, p->loop, on_settings_timer);
+    list_push_back(&p->members, &m->node);
+    p->pending++;
+    connect_start(&m->connect, p->loop, &p->addr, &options, on_dialled);
+}
+
+/* --- idle sessions --- */
+
+static void on_idle_timer(struct timer *t)
+{
+    struct client_pool *p = container_of(t, struct client_pool, idle_timer);
+    struct usec now = loop_now(p->loop);
+    struct usec next = USEC_NEVER;
+
+    list_for_each(node, &p->members) {
+        struct member *m = list_entry(node, struct member, node);
+        struct usec idle = usec_since(now, m->idle_since);
+        struct usec left = usec_since(p->options->idle_timeout, idle);
+
+        if (m->session == NULL || h2_session_is_going_away(m->session)) {
+            continue;
+        }
+        if (h2_session_stream_count(m->session) > 0) {
+            left = p->options->idle_timeout;
+        } else if (left.v == 0) {
+            h2_session_drain(m->session, CLOSE_IDLE);
+            continue;
+        }
+        next = usec_before(left, next) ? left : next;
+    }
+    if (next.v != USEC_NEVER.v) {
+        timer_set(t, next);
+    }
+}
+
+/* --- interface --- */
+
+struct client_pool *client_pool_new(struct loop *l, const struct addr *addr, const struct pool_options *options,
+                                    const struct pool_ops *ops, void *ctx)
+{
+    struct client_pool *p = slab_alloc(loop_slab(l), sizeof *p);
+
+    p->loop = l;
+    p->addr = *addr;
+    p->options = options;
+    p->ops = ops;
+    p->ctx = ctx;
+    p->peer_max_streams = PEER_STREAMS_ASSUMED;
+    list_init(&p->members);
+    list_init(&p->waiters);
+    deferred_init(&p->serve, on_serve);
+    timer_init(&p->idle_timer, l, on_idle_timer);
+    return p;
+}
+
+void client_pool_close(struct client_pool *p)
+{
+    if (p->is_closed) {
+        return;
+    }
+    p->is_closed = true;
+    timer_stop(&p->idle_timer);
+    list_for_each(node, &p->members) {
+        struct member *m = list_entry(node, struct member, node);
+
+        if (m->session != NULL) {
+            h2_session_drain(m->session, CLOSE_DRAINED);
+        } else {
+            member_free(m);
+        }
+    }
+    loop_defer(p->loop, &p->serve);
+}
+
+static void reap(struct grave *g)
+{
+    struct client_pool *p = container_of(g, struct client_pool, grave);
+
+    slab_release(loop_slab(p->loop), p);
+}
+
+void client_pool_free(struct client_pool **pool)
+{
+    struct client_pool *p = *pool;
+
+    if (p == NULL) {
+        return;
+    }
+    *pool = NULL;
+    assert(list_is_empty(&p->members) && p->waiting == 0);
+    loop_undefer(&p->serve);
+    timer_stop(&p->idle_timer);
+    p->is_closed = true;
+    p->is_empty_told = true;
+    loop_bury(p->loop, &p->grave, reap);
+}
+
+enum pool_outcome client_pool_acquire(struct client_pool *p, struct pool_waiter *w, struct h2_session **ret_session)
+{
+    struct h2_session *session;
+
+    if (p->is_closed) {
+        return POOL_FULL;
+    }
+    session = p->waiting == 0 ? session_with_room(p) : NULL;
+    if (session != NULL) {
+        *ret_session = session;
+        return POOL_READY;
+    }
+    if (p->waiting >= p->options->max_waiting) {
+        return POOL_FULL;
+    }
+    list_push_back(&p->waiters, &w->node);
+    p->waiting++;
+    loop_defer(p->loop, &p->serve);
+    return POOL_WAITING;
+}
+
+void client_pool_cancel(struct client_pool *p, struct pool_waiter *w)
+{
+    if (list_is_linked(&w->node)) {
+        list_unlink(&w->node);
+        p->waiting--;
+    }
+}
+
+uint32_t client_pool_connections(const struct client_pool *p)
+{
+    uint32_t count = 0;
+
+    list_for_each(node, &p->members) {
+        count += list_entry(node, struct member, node)->session != NULL;
+    }
+    return count;
+}
+
+uint32_t client_pool_waiting(const struct client_pool *p)
+{
+    return p->waiting;
+}
+
+bool client_pool_is_empty(const struct client_pool *p)
+{
+    return list_is_empty(&p->members);
+}

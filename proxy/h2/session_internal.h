@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * What the parts of a session share; nobody outside h2/ includes it.
+ *
+ *   session.c    life of a session: new, drain, close, end
+ *   pump.c       bytes in and out: socket ◀▶ nghttp2
+ *   callbacks.c  nghttp2's events become the handlers' events
+ *   stream.c     orders on one stream
+ *   keepalive.c  PINGs while streams are open and the peer is silent
+ *
+ *   OPEN ─▶ NOTICED ─▶ DRAINING ─▶ CLOSING ─▶ LINGERING ─▶ CLOSED      (steps may be skipped, never taken back)
+ */
+
+#include <assert.h>
+#include <nghttp2/nghttp2.h>
+
+#include "h2/session.h"
+#include "net/timer.h"
+
+#define H2_SESSION_MAGIC 0x68325353U
+
+enum h2_state {
+    H2_STATE_OPEN,
+    H2_STATE_NOTICED,   /* server: GOAWAY 2³¹−1 and PING are out; the ACK, or the end timer, leads on */
+    H2_STATE_DRAINING,  /* no new streams; closes after the last */
+    H2_STATE_CLOSING,   /* streams end in the next pump */
+    H2_STATE_LINGERING, /* FIN sent; what the peer still sends is thrown away, lest an RST destroy what it has not read */
+    H2_STATE_CLOSED,
+};
+
+struct h2_out {
+    uint8_t *bytes; /* NULL while empty: an idle session holds no buffer */
+    size_t start;
+    size_t end;
+    size_t size;
+};
+
+struct h2_session {
+    uint32_t magic;
+    enum h2_role role;
+    enum h2_state state;
+    struct stream stream;
+    struct loop *loop;
+    struct slab *slab;
+    nghttp2_session *ng;
+    const struct h2_options *options;
+    const struct h2_session_ops *ops;
+    void *ctx;
+
+    struct deferred pump;
+    struct timer ping_timer;
+    struct timer end_timer; /* NOTICED: for the ACK; LINGERING: for the peer's FIN */
+    struct grave grave;
+
+    struct list streams;
+    uint32_t stream_count;
+    struct h2_stream *receiving; /* link: whose header block is being received */
+
+    uint8_t *preface; /* bytes read before the session existed, until the first pump */
+    size_t preface_len;
+    struct h2_out out;
+    uint64_t serialised_bytes; /* ever appended to `out` */
+    uint64_t socket_bytes;     /* of those, taken by the socket */
+
+    uint32_t offered_streams;
+    enum close_reason reason; /* of the end, once one is decided */
+    uint32_t close_error;     /* of the GOAWAY that goes first; H2_NO_ERROR: none */
+    uint32_t goaway_sent_error;
+
+    struct usec quiet_since;  /* last byte received, or first stream opened after there was none */
+    struct usec ping_sent;
+    uint32_t ping_strikes;    /* PINGs a gRPC server may hold against us; see keepalive.c */
+    uint64_t resets_sent;
+    uint64_t resets_received;
+
+    bool is_started : 1;      /* SETTINGS submitted */
+    bool has_settings : 1;    /* the peer's have come */
+    bool is_goaway_received : 1;
+    bool is_read_stopped : 1; /* too many frames wait for the socket */
+    bool is_write_broken : 1; /* the socket takes no more; what it has received is still read */
+    bool is_drain_ordered : 1;  /* drain or goaway was asked for: `reason` is theirs */
+    bool is_farewell_sent : 1;  /* the last GOAWAY there will be is submitted */
+    bool is_abandoned : 1;      /* the owner is gone */
+    bool is_last_words : 1;   /* serialising after the end of all events */
+    bool is_ping_outstanding : 1;
+    bool is_pinged : 1;         /* ping_sent is valid */
+    bool has_sent_since_ping : 1;     /* a stream was opened */
+    bool has_received_since_ping : 1; /* HEADERS or DATA */
+};
+
+static inline struct h2_session *h2_session_from(void *ctx)
+{
+    struct h2_session *s = ctx;
+
+    assert(s->magic == H2_SESSION_MAGIC);
+    return s;
+}
+
+/* Events may still go up. */
+static inline bool h2_session_is_live(const struct h2_session *s)
+{
+    return s->state < H2_STATE_CLOSING;
+}
+
+/* --- session.c --- */
+
+void h2_session_dirty(struct h2_session *s);
+
+/* Submits the first SETTINGS and the connection's window; idempotent. */
+void h2_session_start(struct h2_session *s);
+
+/* The second half of a server's drain. */
+void h2_session_goaway_now(struct h2_session *s, uint32_t error);
+
+/* Ends streams and session; from the pump only. */
+void h2_session_finish(struct h2_session *s);
+
+/* Closes the socket, says goodbye, goes to the graveyard. */
+void h2_session_end(struct h2_session *s);
+
+/* --- pump.c --- */
+
+void h2_pump_init(struct h2_session *s);
+void h2_pump_deinit(struct h2_session *s);
+
+/* Appends `len` bytes to the out buffer and returns where they belong. */
+uint8_t *h2_out_reserve(struct h2_session *s, size_t len);
+bool h2_out_is_full(const struct h2_session *s);
+
+/* Serialises what nghttp2 has and tries the socket once; no event follows. */
+void h2_pump_last_words(struct h2_session *s);
+
+/* --- callbacks.c --- */
+
+void h2_callbacks_set(nghttp2_session_callbacks *callbacks);
+
+/* --- stream.c --- */
+
+struct h2_stream *h2_stream_new(struct h2_session *s, int32_t id);
+int h2_stream_submit_request(struct h2_stream *st, struct h2_headers *headers, bool is_end);
+
+/* A block of this stream was serialised, or never will be. */
+void h2_stream_block_done(struct h2_stream *st);
+
+/* Copies the next `len` queued body bytes to `to` and drops them. */
+void h2_stream_take(struct h2_stream *st, uint8_t *to, size_t len);
+
+/* Our END_STREAM was serialised. */
+void h2_stream_output_ended(struct h2_stream *st);
+
+/* Received bytes that no handler will give back. */
+void h2_stream_discard(struct h2_stream *st, size_t len);
+
+/* Answers a request whose header block was too large. */
+void h2_stream_refuse_headers(struct h2_stream *st);
+
+/* Tells the handler and frees the stream. */
+void h2_stream_end(struct h2_stream *st, uint32_t error, enum close_reason reason, bool is_unprocessed);
+
+ssize_t h2_stream_read_body(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t length, uint32_t *flags,
+                            nghttp2_data_source *source, void *user_data);
+
+/* --- keepalive.c --- */
+
+void h2_keepalive_init(struct h2_session *s);
+void h2_keepalive_stream_opened(struct h2_session *s);
+void h2_keepalive_stop(struct h2_session *s);
