@@ -161,7 +161,7 @@ static enum check_outcome await_connect(const struct probe *p, const char *targe
     }
     getsockopt(p->client, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof error});
     if (error == ECONNREFUSED) {
-        text_printf(ret_text, "the connection to %s was refused: redirected to a port other than %" PRIu64 "?", target,
+        text_printf(ret_text, "the connection to %s was refused: not redirected, or to another port than %" PRIu64, target,
                     p->settings->outbound_port);
         return CHECK_FAILED;
     }

@@ -99,7 +99,7 @@ class NamespaceTest(unittest.TestCase):
     def setUpClass(cls):
         # A copy in a folder that any user may enter, for the tests that run without privilege.
         cls.folder = tempfile.mkdtemp(prefix="outrigger-init-test-")
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        atexit.register(shutil.rmtree, cls.folder)
         os.chmod(cls.folder, 0o755)
         cls.init_path = shutil.copy(find_init(), cls.folder)
 

@@ -9,13 +9,13 @@ DIR (or OUTRIGGER_TEST_BIN) is where outrigger-init is, or the build folder; wit
 import fcntl
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import unittest
 
 import init_fixture
-import netns
 from init_fixture import (ADMIN, APP_PORT, INBOUND, NOBODY, OUTBOUND, PROXY_UID, SBIN, V4, V6, NamespaceTest, original_dst, run)
 
 
@@ -626,5 +626,6 @@ if __name__ == "__main__":
         init_fixture.binary_dir = sys.argv[at + 1]
         del sys.argv[at:at + 2]
     init_fixture.find_init()
-    netns.exit_on_signals()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # unittest goes on after any other exception
     unittest.main(verbosity=2)
