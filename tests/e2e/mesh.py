@@ -5,13 +5,11 @@ The binaries come from OUTRIGGER_TEST_BIN (default: build). They are copied once
 OUTRIGGER_TEST_WRAP puts words before the proxy's command line (valgrind).
 """
 import atexit
-import json
 import os
 import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -299,5 +297,5 @@ class Mesh:
         self.node.close()
 
 
-__all__ = ["ADMIN_PORT", "API_PORT", "HANG_LIMIT", "INBOUND_PORT", "Mesh", "NAMESPACE", "OUTBOUND_PORT", "PORT", "PROXY_UID",
-           "Proxy", "VIP", "VIP6", "binary", "http_get", "inject", "is_v6", "join", "json", "socket", "wait_until"]
+__all__ = ["ADMIN_PORT", "API_PORT", "HANG_LIMIT", "INBOUND_PORT", "Mesh", "NAMESPACE", "OUTBOUND_PORT", "PORT", "PROXY_UID", "ROOT",
+           "Proxy", "VIP", "VIP6", "binary", "http_get", "inject", "is_v6", "join", "wait_until", "work_dir"]
