@@ -54,7 +54,7 @@ static void add_status(struct h2_headers *headers, const struct reply *reply)
     int status = close_reason_grpc_status(reply->reason);
     struct text message;
     struct text encoded;
-    char number[8];
+    char number[12];
 
     text_init(&message, MESSAGE_MAX);
     text_init(&encoded, 3 * MESSAGE_MAX);
@@ -71,7 +71,7 @@ void reply_instead(struct h2_stream *to, bool is_grpc, const struct reply *reply
 {
     struct h2_headers *headers = h2_headers_new(loop_slab(h2_session_loop(to->session)));
     struct text body;
-    char number[8];
+    char number[12];
 
     if (is_grpc) {
         h2_headers_add_literal(headers, STR(":status"), STR("200"));
