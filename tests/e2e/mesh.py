@@ -179,7 +179,7 @@ class Program:
 class Proxy(Program):
     def __init__(self, pod, api=None, *flags):
         words = ["--drain-delay", "0s", "--drain-grace", "20s", "--node-namespace", NAMESPACE, "--node-pod", pod.pod_name,
-                 "--node-name", "node-1", "--endpoint-metrics", "true"]
+                 "--node-name", "node-1", "--endpoint-metrics=true"]
         if api:
             words += ["--api-address", f"{api.ip}:{API_PORT}"]
         super().__init__(pod, "proxy/outrigger-proxy", words + list(flags), uid=PROXY_UID, wrap=WRAP)

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import ipaddress
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -60,10 +61,11 @@ class Netns:
 
     def start(self, words, uid=None, **popen):
         """Starts a program in here; the returned process is the program itself, not a wrapper."""
-        prefix = self.enter_words()
+        prefix = [*self.enter_words(), "setpriv", "--pdeathsig=KILL"]
         if uid is not None:
-            prefix += ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
-        return subprocess.Popen(prefix + list(words), **popen)
+            prefix += [f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+        # A session of its own: Ctrl-C is for the test, which then ends its programs in order.
+        return subprocess.Popen(prefix + list(words), start_new_session=True, **popen)
 
     @contextlib.contextmanager
     def entered(self):
@@ -145,6 +147,7 @@ class Node(Netns):
         self.pods = []
         self.services = {}
         self.is_open = True
+        remove_leftovers()
         open_nodes.append(self)
         super().__init__(f"{self.prefix}-node")
         self.run("sysctl", "-q", "-w", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1",
@@ -197,6 +200,14 @@ class Node(Netns):
         for pod in self.pods:
             pod.close()
         super().close()
+
+
+def remove_leftovers():
+    """Namespaces of runs that were killed before they could clean up."""
+    for name in os.listdir("/run/netns") if os.path.isdir("/run/netns") else []:
+        found = re.fullmatch(r"org-(\d+)-.*", name)
+        if found and not os.path.exists(f"/proc/{found[1]}"):
+            sh("ip", "netns", "del", name, check=False)
 
 
 def close_all():

@@ -102,16 +102,20 @@ class Client:
 
     # ---- unary ----
 
-    async def one_call(self, method, counts, payload, options):
+    async def one_call(self, method, counts_now, payload, options):
+        """counts_now() gives the counts to add to, when the call has ended. Returns whether it succeeded."""
         begin = time.monotonic()
         call = method(payload, **options)
         try:
             reply = await call
-            counts.add_ok(await server_of(call), time.monotonic() - begin)
-            if "reply-bytes" not in dict(options["metadata"]) and reply != payload:
-                counts.bad_replies += 1
+            server = await server_of(call)
         except grpc.RpcError as error:
-            counts.add_error(error)
+            counts_now().add_error(error)
+            return False
+        counts_now().add_ok(server, time.monotonic() - begin)
+        if "reply-bytes" not in dict(options["metadata"]) and reply != payload:
+            counts_now().bad_replies += 1
+        return True
 
     async def do_calls(self, command):
         method = self.method("unary_unary", "Unary", command)
@@ -122,7 +126,7 @@ class Client:
 
         async def work():
             for _ in left:
-                await self.one_call(method, counts, payload, options)
+                await self.one_call(method, lambda: counts, payload, options)
 
         await asyncio.gather(*(work() for _ in range(command.get("at_once", 1))))
         return counts.answer(command.get("latency", False))
@@ -134,10 +138,8 @@ class Client:
 
         async def work():
             while self.loading:
-                failed = sum(self.load_counts.codes.values()) - self.load_counts.codes["OK"]
-                await self.one_call(method, self.load_counts, b"load", options)
-                if sum(self.load_counts.codes.values()) - self.load_counts.codes["OK"] != failed:
-                    await asyncio.sleep(0.02)  # a refused call costs nothing: do not spin on it
+                if not await self.one_call(method, lambda: self.load_counts, b"load", options):
+                    await asyncio.sleep(0.02)  # a call refused at once costs nothing: do not spin on it
 
         self.load_counts = Counts()
         self.load_tasks = [asyncio.ensure_future(work()) for _ in range(command.get("at_once", 1))]
