@@ -83,8 +83,6 @@ static inline struct list *list_pop_front(struct list *head)
 #define list_entry(node, type, member) container_of(node, type, member)
 
 /* The current node may be unlinked or freed in the body; no other may. */
-/* NOLINTBEGIN(bugprone-macro-parentheses): a name cannot stand in parentheses */
 #define list_for_each(node, head)                                                     \
     for (struct list *node = (head)->next, *node##_next = node->next; node != (head); \
          node = node##_next, node##_next = node->next)
-/* NOLINTEND(bugprone-macro-parentheses) */

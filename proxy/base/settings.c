@@ -31,7 +31,10 @@ static char variable_char(char c)
     if (c >= 'a' && c <= 'z') {
         return (char)(c - 'a' + 'A');
     }
-    return c == '-' ? '_' : c;
+    if (c == '-') {
+        return '_';
+    }
+    return c;
 }
 
 static void append_variable(struct text *out, const struct setting *row)
