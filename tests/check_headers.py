@@ -22,7 +22,7 @@ def headers(root):
 
 def compile_header(path, root, build, compiler):
     command = compiler + ['-std=c17', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror', '-fsyntax-only', '-x', 'c', '-',
-                          '-I' + root, '-I' + os.path.join(root, 'proxy'), '-I' + build]
+                          '-I' + root, '-I' + os.path.join(root, 'proxy'), '-I' + build, '-isystem', os.path.join(build, 'api', 'proto')]
     source = f'#include "{path}"\n#include "{path}"\n'
     result = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
     return path, result.returncode, result.stderr
