@@ -397,7 +397,6 @@ static struct connection *connection_new(struct worker *w, enum direction d, int
     c->peer = *peer;
     c->id = ++w->last_connection_id;
     stream_init(&c->client, w->loop, fd);
-    stream_init(&c->server, w->loop, -1);
     timer_init(&c->timer, w->loop, on_timer);
     list_push_back(&w->connections, &c->node);
     w->connection_count++;
