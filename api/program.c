@@ -158,6 +158,9 @@ void program_free(struct program *p)
 {
     timer_stop(&p->grace);
     debounce_stop(&p->push);
+    /* One more signal must not change how the program ends. */
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
     signals_stop(&p->signals);
     if (p->admin != NULL) {
         http_server_close(&p->admin);

@@ -15,6 +15,7 @@
 #include "api/proto/guard.h"
 #include "api/proto/xds.pb-c.h"
 #include "api/xds/delta_response.h"
+#include "api/xds/delta_state.h"
 #include "api/xds/node.h"
 
 #define SEND_AHEAD_BYTES ((size_t)256 * 1024)
@@ -22,25 +23,6 @@
 #define NONCE_SIZE 24
 
 typedef Envoy__Service__Discovery__V3__DeltaDiscoveryRequest delta_request;
-
-enum told { TOLD_NOTHING, TOLD_VERSION, TOLD_ABSENT };
-
-struct delta_subscription {
-    struct subscription base;
-    struct hash_node by_name; /* in the stream's table */
-    struct list due;          /* on the type's `waiting` or `now` */
-    struct delta_stream *stream;
-    enum told told;
-    char version[17]; /* TOLD_VERSION: which */
-};
-
-struct delta_type {
-    struct hash_table by_name;
-    struct list waiting; /* for the next pass */
-    struct list now;     /* of this pass */
-    bool has_begun;      /* its first request has come */
-    char nonce[NONCE_SIZE]; /* of the latest response */
-};
 
 struct delta_stream {
     struct list in_hub;
@@ -52,22 +34,11 @@ struct delta_stream {
     char *peer;
     bool has_node;
     bool is_finished; /* the status has been sent; only on_closed is to come */
-    uint64_t subscription_count;
     uint64_t nonce_count;
-    unsigned step; /* of the pass; STEP_COUNT: no pass is on */
-    struct delta_type type[RESOURCE_TYPE_COUNT];
+    struct delta_state state;
+    bool has_begun[RESOURCE_TYPE_COUNT];         /* its first request has come */
+    char nonce[RESOURCE_TYPE_COUNT][NONCE_SIZE]; /* of the latest response */
 };
-
-/* A pass. Names of Clusters and Endpoints that are gone wait until no Route names them any more. */
-static const struct step {
-    enum resource_type type;
-    bool keeps_absent; /* for the later step of the same type */
-} steps[] = {
-    {RESOURCE_CLUSTER, true}, {RESOURCE_ENDPOINTS, true}, {RESOURCE_LISTENER, false},
-    {RESOURCE_ROUTE, false},  {RESOURCE_CLUSTER, false},  {RESOURCE_ENDPOINTS, false},
-};
-
-#define STEP_COUNT ARRAY_LEN(steps)
 
 /* --- the stream's life --- */
 
@@ -77,31 +48,11 @@ static const char *id_of(const struct delta_stream *s)
     return s->node.id[0] != '\0' ? s->node.id : s->peer;
 }
 
-static void subscription_free(struct delta_stream *s, struct delta_subscription *sub)
-{
-    enum resource_type type = sub->base.topic->type;
-
-    hash_remove(&s->type[type].by_name, &sub->by_name);
-    list_unlink(&sub->due);
-    topics_cancel(&s->hub->topics, &sub->base);
-    metric_move(s->hub->metrics->type[type].subscriptions, -1);
-    s->subscription_count--;
-    mem_free(sub);
-}
-
-static void free_visited(struct hash_node *node, void *ctx)
-{
-    subscription_free(ctx, container_of(node, struct delta_subscription, by_name));
-}
-
 static void stream_free(struct delta_stream *s)
 {
     loop_undefer(&s->flush);
     timer_stop(&s->age);
-    for (unsigned i = 0; i < RESOURCE_TYPE_COUNT; i++) {
-        hash_for_each(&s->type[i].by_name, free_visited, s);
-        hash_deinit(&s->type[i].by_name);
-    }
+    delta_state_deinit(&s->state);
     list_unlink(&s->in_hub);
     s->hub->stream_count--;
     metric_move(s->hub->metrics->streams, -1);
@@ -128,197 +79,78 @@ static void refuse(struct delta_stream *s, enum grpc_status status, struct str m
 
 /* --- telling --- */
 
-/* Adds what this name needs told, if anything. True when the name is done with in this step. */
-static bool tell(struct delta_stream *s, struct delta_subscription *sub, bool keeps_absent, struct delta_response *response)
-{
-    struct view view = node_view(&s->node);
-    const struct topic *topic = sub->base.topic;
-    struct resource *res = resources_lookup(s->hub->resources, topic->type, topic->name, &view);
-
-    if (res == NULL) {
-        if (sub->told == TOLD_ABSENT) {
-            return true;
-        }
-        if (keeps_absent) {
-            return false;
-        }
-        sub->told = TOLD_ABSENT;
-        delta_response_remove(response, topic->name);
-        return true;
-    }
-    if (sub->told == TOLD_VERSION && strcmp(sub->version, res->version) == 0) {
-        resource_unref(&res);
-        return true;
-    }
-    sub->told = TOLD_VERSION;
-    memcpy(sub->version, res->version, sizeof sub->version);
-    delta_response_add(response, &res);
-    return true;
-}
-
 static void send_response(struct delta_stream *s, enum resource_type type, const struct delta_response *response)
 {
     const struct api_type_metrics *m = &s->hub->metrics->type[type];
-    struct delta_type *t = &s->type[type];
+    char *nonce = s->nonce[type];
     size_t len = 0;
     uint8_t *bytes;
 
-    snprintf(t->nonce, sizeof t->nonce, "%" PRIu64, ++s->nonce_count);
-    bytes = delta_response_encode(response, resource_type_url(type), t->nonce, &len);
+    snprintf(nonce, NONCE_SIZE, "%" PRIu64, ++s->nonce_count);
+    bytes = delta_response_encode(response, resource_type_url(type), nonce, &len);
     grpc_call_send(s->call, bytes, len);
     mem_free(bytes);
     metric_add(m->responses, 1);
     metric_add(m->sent, response->resource_count);
     metric_add(m->removed, response->removed_count);
     log_debug(LOG_DISCOVERY, id_of(s), "%s: %zu sent, %zu removed, nonce %s", resource_type_label(type), response->resource_count,
-              response->removed_count, t->nonce);
+              response->removed_count, nonce);
 }
 
-/* One response of one step. True when the step is over. */
-static bool run_step(struct delta_stream *s, const struct step *step)
+/* False when there is nothing to tell. */
+static bool send_next(struct delta_stream *s)
 {
-    struct delta_type *t = &s->type[step->type];
+    struct view view = node_view(&s->node);
     struct delta_response response;
-    bool is_over = true;
+    enum resource_type type = RESOURCE_LISTENER;
+    bool is_sent;
 
     delta_response_init(&response);
-    list_for_each(node, &t->now) {
-        struct delta_subscription *sub = list_entry(node, struct delta_subscription, due);
-
-        if (delta_response_is_full(&response)) {
-            is_over = false;
-            break;
-        }
-        if (tell(s, sub, step->keeps_absent, &response)) {
-            list_unlink(&sub->due);
-        }
-    }
-    if (!delta_response_is_empty(&response)) {
-        send_response(s, step->type, &response);
+    is_sent = delta_state_next(&s->state, &view, &type, &response);
+    if (is_sent) {
+        send_response(s, type, &response);
     }
     delta_response_deinit(&response);
-    return is_over;
+    return is_sent;
 }
 
-static bool begin_pass(struct delta_stream *s)
-{
-    bool is_due = false;
-
-    for (unsigned i = 0; i < RESOURCE_TYPE_COUNT; i++) {
-        is_due = is_due || !list_is_empty(&s->type[i].waiting);
-        list_splice(&s->type[i].now, &s->type[i].waiting);
-    }
-    s->step = 0;
-    return is_due;
-}
-
-/* Goes on with the pass for as long as the proxy takes what it gets. */
+/* Goes on for as long as the proxy takes what it gets; then on_drained does. */
 static void flush(struct deferred *d)
 {
     struct delta_stream *s = container_of(d, struct delta_stream, flush);
 
-    if (!resources_is_synced(s->hub->resources)) {
-        return;
-    }
-    while (!s->is_finished && grpc_call_pending(s->call) < SEND_AHEAD_BYTES) {
-        if (s->step == STEP_COUNT && !begin_pass(s)) {
-            s->step = STEP_COUNT;
-            return;
-        }
-        if (run_step(s, &steps[s->step])) {
-            s->step++;
-        }
+    while (!s->is_finished && grpc_call_pending(s->call) < SEND_AHEAD_BYTES && send_next(s)) {
     }
 }
 
-static void mark_due(struct delta_stream *s, struct delta_subscription *sub)
+static void on_due(struct delta_state *state)
 {
-    if (!list_is_linked(&sub->due)) {
-        list_push_back(&s->type[sub->base.topic->type].waiting, &sub->due);
-    }
-    loop_defer(s->hub->loop, &s->flush);
-}
+    struct delta_stream *s = container_of(state, struct delta_stream, state);
 
-static void on_topic_changed(struct subscription *base)
-{
-    struct delta_subscription *sub = container_of(base, struct delta_subscription, base);
-
-    if (!sub->stream->is_finished) {
-        mark_due(sub->stream, sub);
+    if (!s->is_finished) {
+        loop_defer(s->hub->loop, &s->flush);
     }
 }
 
 /* --- requests --- */
 
-static struct delta_subscription *find(const struct delta_stream *s, enum resource_type type, struct str name)
-{
-    const struct hash_table *table = &s->type[type].by_name;
-
-    for (struct hash_node *node = hash_first(table, topic_hash(type, name)); node != NULL; node = hash_next(node)) {
-        struct delta_subscription *sub = container_of(node, struct delta_subscription, by_name);
-
-        if (str_eq(sub->base.topic->name, name)) {
-            return sub;
-        }
-    }
-    return NULL;
-}
-
-static struct delta_subscription *add(struct delta_stream *s, enum resource_type type, struct str name)
-{
-    struct delta_subscription *sub = mem_alloc(sizeof *sub);
-
-    sub->stream = s;
-    sub->base.on_changed = on_topic_changed;
-    list_init(&sub->due);
-    list_init(&sub->base.in_topic);
-    topics_subscribe(&s->hub->topics, &sub->base, type, name);
-    hash_insert(&s->type[type].by_name, &sub->by_name, topic_hash(type, name));
-    s->subscription_count++;
-    metric_move(s->hub->metrics->type[type].subscriptions, 1);
-    return sub;
-}
-
 /* False when the stream was refused. */
 static bool subscribe(struct delta_stream *s, enum resource_type type, struct str name)
 {
-    struct delta_subscription *sub;
-
-    if (str_eq(name, STR("*"))) {
+    switch (delta_state_subscribe(&s->state, type, name)) {
+    case DELTA_TAKEN:
         return true;
-    }
-    if (name.len == 0 || name.len > DELTA_NAME_MAX) {
+    case DELTA_BAD_NAME:
         refuse(s, GRPC_INVALID_ARGUMENT, STR("a resource name is empty or longer than 1024 bytes"));
         return false;
-    }
-    sub = find(s, type, name);
-    if (sub == NULL && s->subscription_count >= s->hub->limits.subscriptions) {
+    case DELTA_TOO_MANY:
         refuse(s, GRPC_RESOURCE_EXHAUSTED, STR("too many subscriptions on one stream"));
         return false;
     }
-    if (sub == NULL) {
-        sub = add(s, type, name);
-    }
-    sub->told = TOLD_NOTHING;
-    mark_due(s, sub);
-    return true;
+    return false;
 }
 
-/* What the proxy still holds from an earlier stream. Only names it also subscribes to count. */
-static void take_initial_versions(struct delta_stream *s, enum resource_type type, const delta_request *m)
-{
-    for (size_t i = 0; i < m->n_initial_resource_versions; i++) {
-        const char *version = m->initial_resource_versions[i]->value;
-        struct delta_subscription *sub = find(s, type, str_from(m->initial_resource_versions[i]->key));
-
-        if (sub != NULL && version[0] != '\0') {
-            /* One that is not of our making differs from all of ours, at any length. */
-            sub->told = TOLD_VERSION;
-            snprintf(sub->version, sizeof sub->version, "%s", strlen(version) < sizeof sub->version ? version : "?");
-        }
-    }
-}
-
+/* ACKs need nothing done: what was sent counts as told. */
 static void take_answer(struct delta_stream *s, enum resource_type type, const delta_request *m)
 {
     if (m->error_detail == NULL) {
@@ -326,32 +158,33 @@ static void take_answer(struct delta_stream *s, enum resource_type type, const d
     }
     metric_add(s->hub->metrics->type[type].nacks, 1);
     log_warn(LOG_DISCOVERY, id_of(s), "%s refused (nonce %s%s): %s", resource_type_label(type), m->response_nonce,
-             strcmp(m->response_nonce, s->type[type].nonce) == 0 ? "" : ", not the latest", m->error_detail->message);
+             strcmp(m->response_nonce, s->nonce[type]) == 0 ? "" : ", not the latest", m->error_detail->message);
+}
+
+/* What the proxy still holds from an earlier stream. */
+static void take_initial_versions(struct delta_stream *s, enum resource_type type, const delta_request *m)
+{
+    for (size_t i = 0; i < m->n_initial_resource_versions; i++) {
+        delta_state_hold(&s->state, type, str_from(m->initial_resource_versions[i]->key),
+                         str_from(m->initial_resource_versions[i]->value));
+    }
 }
 
 static void take_request(struct delta_stream *s, enum resource_type type, const delta_request *m)
 {
-    struct delta_type *t = &s->type[type];
-
     metric_add(s->hub->metrics->type[type].requests, 1);
-    if (m->response_nonce[0] != '\0') {
-        take_answer(s, type, m);
-    }
+    take_answer(s, type, m);
     for (size_t i = 0; i < m->n_resource_names_subscribe; i++) {
         if (!subscribe(s, type, str_from(m->resource_names_subscribe[i]))) {
             return;
         }
     }
-    if (!t->has_begun) {
-        t->has_begun = true;
+    if (!s->has_begun[type]) {
+        s->has_begun[type] = true;
         take_initial_versions(s, type, m);
     }
     for (size_t i = 0; i < m->n_resource_names_unsubscribe; i++) {
-        struct delta_subscription *sub = find(s, type, str_from(m->resource_names_unsubscribe[i]));
-
-        if (sub != NULL) {
-            subscription_free(s, sub);
-        }
+        delta_state_unsubscribe(&s->state, type, str_from(m->resource_names_unsubscribe[i]));
     }
 }
 
@@ -477,16 +310,12 @@ void delta_stream_accept(struct delta_hub *h, struct h2_stream *stream, struct h
         return;
     }
     s->hub = h;
-    s->step = STEP_COUNT;
     s->peer = mem_strdup(peer);
     node_init(&s->node);
     deferred_init(&s->flush, flush);
     timer_init(&s->age, h->loop, on_age);
-    for (unsigned i = 0; i < RESOURCE_TYPE_COUNT; i++) {
-        hash_init(&s->type[i].by_name);
-        list_init(&s->type[i].waiting);
-        list_init(&s->type[i].now);
-    }
+    delta_state_init(&s->state, &h->topics, h->resources, h->metrics, h->limits.subscriptions);
+    s->state.on_due = on_due;
     list_init(&s->in_hub);
     list_push_back(&h->streams, &s->in_hub);
     h->stream_count++;

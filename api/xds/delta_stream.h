@@ -2,15 +2,7 @@
 #pragma once
 
 /*
- * One delta ADS stream (DeltaAggregatedResources): what a proxy has subscribed to, what it was told, what it must be told next.
- *
- *     request  ─▶ subscriptions ─▶ `waiting` ─▶ pass ─▶ at most 256 KiB ahead of the socket ─▶ response
- *     topic changed ───────────────────┘
- *
- * A name that must be told is on a list, once, however often it changes: a slow proxy costs its dirty names, never a queue of
- * messages, and what it gets is the latest. Names are told in passes: make before break, that is Clusters, Endpoints, Listeners,
- * Routes, then the names of Clusters and Endpoints that are gone. What changes during a pass belongs to the next one, so that no type
- * can starve another.
+ * One delta ADS stream (DeltaAggregatedResources): requests in, responses out, at most 256 KiB ahead of what the proxy reads.
  *
  * The rules (xDS delta): the first request of a type may bring initial_resource_versions, and an equal version is not sent again; a
  * name that does not exist is reported in removed_resources at once, and again only after it had existed; subscribing again sends
@@ -18,10 +10,10 @@
  * subscribed again. The name "*" and a request that names nothing subscribe to nothing: everything is on demand. A resource type that
  * is none of ours has no resources: all its names are removed.
  *
- * Owner:   the ads_server's list; ends with its call.
+ * Owner:   the hub's list; ends with its call.
  * Threads: the loop's.
  * Errors:  a message that is malformed or breaks a limit ends the stream with INVALID_ARGUMENT or RESOURCE_EXHAUSTED.
- * Limits:  delta_limits; DELTA_NAME_MAX bytes a name; DELTA_PENDING_MAX bytes that the proxy does not read.
+ * Limits:  delta_limits; DELTA_REQUEST_BYTES a request; DELTA_PENDING_MAX bytes that the proxy does not read.
  */
 
 #include <stdint.h>
@@ -33,7 +25,6 @@
 #include "api/model/resources.h"
 #include "api/xds/topics.h"
 
-#define DELTA_NAME_MAX 1024u
 #define DELTA_REQUEST_BYTES ((size_t)4 * 1024 * 1024)
 #define DELTA_PENDING_MAX ((size_t)8 * 1024 * 1024)
 
