@@ -30,8 +30,8 @@ static int server_fd;
 static struct evdns_server_port *server;
 static unsigned questions;
 static bool has_question;
-static char resolv_conf[] = "/tmp/test-resolver-conf-XXXXXX";
-static char hosts[] = "/tmp/test-resolver-hosts-XXXXXX";
+static char resolv_conf[64];
+static char hosts[64];
 
 static void answer_question(struct evdns_server_request *request, const struct evdns_server_question *question)
 {
@@ -65,8 +65,10 @@ static void on_question(struct evdns_server_request *request, void *ctx)
     evdns_server_request_respond(request, is_known ? 0 : DNS_ERR_NOTEXIST);
 }
 
-static void write_file(char *name, const char *text)
+/* A temporary file; its name goes to `name`. */
+static void write_file(char name[static 64], const char *text)
 {
+    snprintf(name, 64, "/tmp/test-resolver-XXXXXX");
     int fd = mkstemp(name);
 
     ck_assert_int_ge(fd, 0);
