@@ -346,6 +346,18 @@ START_TEST(out_of_descriptors_it_pauses_then_answers)
 }
 END_TEST
 
+START_TEST(server_can_be_closed_while_it_pauses)
+{
+    connect_client();
+    descriptors_forbid();
+    loop_turn(loop, false);
+    descriptors_allow();
+    http_server_close(&server);
+
+    ck_assert_ptr_null(server);
+}
+END_TEST
+
 START_TEST(server_can_be_closed_with_connections_open)
 {
     connect_client();
@@ -418,6 +430,7 @@ int main(void)
     tcase_add_test(tcase, connection_can_carry_more_than_one_request);
     tcase_add_test(tcase, page_for_loopback_only_is_403_to_others);
     tcase_add_test(tcase, out_of_descriptors_it_pauses_then_answers);
+    tcase_add_test(tcase, server_can_be_closed_while_it_pauses);
     tcase_add_test(tcase, server_can_be_closed_with_connections_open);
     tcase_add_test(tcase, address_in_use_is_an_error);
     tcase_add_test(tcase, query_values_are_found_and_decoded);
