@@ -7,7 +7,6 @@
 
 #include "net/loop.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
