@@ -91,12 +91,14 @@ static void entry_deinit(struct entry *e)
 uint8_t *delta_response_encode(const struct delta_response *r, const char *type_url, const char *nonce, size_t *ret_len)
 {
     static char identifier[] = "outrigger-api";
-    Envoy__Service__Discovery__V3__DeltaDiscoveryResponse m = ENVOY__SERVICE__DISCOVERY__V3__DELTA_DISCOVERY_RESPONSE__INIT;
-    Envoy__Config__Core__V3__ControlPlane control_plane = ENVOY__CONFIG__CORE__V3__CONTROL_PLANE__INIT;
+    Envoy__Service__Discovery__V3__DeltaDiscoveryResponse m;
+    Envoy__Config__Core__V3__ControlPlane control_plane;
     struct entry *entries = mem_alloc_array(r->resource_count + 1, sizeof *entries);
     Envoy__Service__Discovery__V3__Resource **list = mem_alloc_array(r->resource_count + 1, sizeof(void *));
     uint8_t *bytes;
 
+    envoy__service__discovery__v3__delta_discovery_response__init(&m);
+    envoy__config__core__v3__control_plane__init(&control_plane);
     for (size_t i = 0; i < r->resource_count; i++) {
         entry_init(&entries[i], r->resources[i]);
         list[i] = &entries[i].message;

@@ -131,12 +131,14 @@ static uint8_t *pack(const request_message *m, size_t *ret_len)
 
 uint8_t *ads_request_encode(const struct ads_request *r, size_t *ret_len)
 {
-    request_message m = ENVOY__SERVICE__DISCOVERY__V3__DELTA_DISCOVERY_REQUEST__INIT;
-    Google__Rpc__Status refusal = GOOGLE__RPC__STATUS__INIT;
+    request_message m;
+    Google__Rpc__Status refusal;
     struct node_message node;
     version_entry *entries = mem_alloc_array(r->subscribe_count + 1, sizeof *entries);
     uint8_t *bytes;
 
+    envoy__service__discovery__v3__delta_discovery_request__init(&m);
+    google__rpc__status__init(&refusal);
     m.initial_resource_versions = mem_alloc_array(r->subscribe_count + 1, sizeof(void *));
     m.type_url = mem_strdup(xds_type_url(r->type));
     m.response_nonce = mem_strdup(r->nonce);

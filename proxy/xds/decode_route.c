@@ -81,16 +81,13 @@ static bool add_action(struct route_decode *r, const route_message *m)
     if (m->action_case != ENVOY__CONFIG__ROUTE__V3__ROUTE__ACTION_ROUTE) {
         return decode_fail(r->d, "route \"%.100s\" has another action than to route", m->name);
     }
-    switch (m->route->cluster_specifier_case) {
-    case ENVOY__CONFIG__ROUTE__V3__ROUTE_ACTION__CLUSTER_SPECIFIER_CLUSTER:
+    if (m->route->cluster_specifier_case == ENVOY__CONFIG__ROUTE__V3__ROUTE_ACTION__CLUSTER_SPECIFIER_CLUSTER) {
         return add_backend(r, m->route->cluster, 1);
-    case ENVOY__CONFIG__ROUTE__V3__ROUTE_ACTION__CLUSTER_SPECIFIER_WEIGHTED_CLUSTERS:
-        return add_weighted(r, m->route->weighted_clusters);
-    case ENVOY__CONFIG__ROUTE__V3__ROUTE_ACTION__CLUSTER_SPECIFIER_CLUSTER_HEADER:
-    case ENVOY__CONFIG__ROUTE__V3__ROUTE_ACTION__CLUSTER_SPECIFIER__NOT_SET:
-    default:
-        return decode_fail(r->d, "route \"%.100s\" names no cluster", m->name);
     }
+    if (m->route->cluster_specifier_case == ENVOY__CONFIG__ROUTE__V3__ROUTE_ACTION__CLUSTER_SPECIFIER_WEIGHTED_CLUSTERS) {
+        return add_weighted(r, m->route->weighted_clusters);
+    }
+    return decode_fail(r->d, "route \"%.100s\" names no cluster", m->name);
 }
 
 /* Only the path decides here; a condition that cannot be checked must not be taken as met. */
@@ -107,16 +104,13 @@ static bool check_match(struct route_decode *r, const match_message *m)
 
 static bool add_match(struct route_decode *r, const match_message *m)
 {
-    switch (m->path_specifier_case) {
-    case ENVOY__CONFIG__ROUTE__V3__ROUTE_MATCH__PATH_SPECIFIER_PREFIX:
+    if (m->path_specifier_case == ENVOY__CONFIG__ROUTE__V3__ROUTE_MATCH__PATH_SPECIFIER_PREFIX) {
         return check_limit(r, route_builder_route(r->builder, ROUTE_PREFIX, str_from(m->prefix)), "prefix", m->prefix);
-    case ENVOY__CONFIG__ROUTE__V3__ROUTE_MATCH__PATH_SPECIFIER_PATH:
-        return check_limit(r, route_builder_route(r->builder, ROUTE_EXACT, str_from(m->path)), "path", m->path);
-    case ENVOY__CONFIG__ROUTE__V3__ROUTE_MATCH__PATH_SPECIFIER_SAFE_REGEX:
-    case ENVOY__CONFIG__ROUTE__V3__ROUTE_MATCH__PATH_SPECIFIER__NOT_SET:
-    default:
-        return decode_fail(r->d, "a route matches neither a prefix nor a path");
     }
+    if (m->path_specifier_case == ENVOY__CONFIG__ROUTE__V3__ROUTE_MATCH__PATH_SPECIFIER_PATH) {
+        return check_limit(r, route_builder_route(r->builder, ROUTE_EXACT, str_from(m->path)), "path", m->path);
+    }
+    return decode_fail(r->d, "a route matches neither a prefix nor a path");
 }
 
 static bool add_route(struct route_decode *r, const route_message *m)

@@ -41,9 +41,11 @@ static Google__Protobuf__Struct__FieldsEntry *text_entry(struct entry *e, char *
 
 static void take(Google__Protobuf__Struct__FieldsEntry **fields, size_t count)
 {
-    Envoy__Config__Core__V3__Node m = ENVOY__CONFIG__CORE__V3__NODE__INIT;
-    Google__Protobuf__Struct metadata = GOOGLE__PROTOBUF__STRUCT__INIT;
+    Envoy__Config__Core__V3__Node m;
+    Google__Protobuf__Struct metadata;
 
+    envoy__config__core__v3__node__init(&m);
+    google__protobuf__struct__init(&metadata);
     metadata.n_fields = count;
     metadata.fields = fields;
     m.metadata = &metadata;

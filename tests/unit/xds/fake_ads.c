@@ -210,11 +210,14 @@ static void send_response(struct fake_ads *f, enum xds_type type, Envoy__Service
 
 void fake_ads_send(struct fake_ads *f, enum xds_type type, const char *name, const char *version, struct bytes resource)
 {
-    Envoy__Service__Discovery__V3__DeltaDiscoveryResponse m = ENVOY__SERVICE__DISCOVERY__V3__DELTA_DISCOVERY_RESPONSE__INIT;
-    Envoy__Service__Discovery__V3__Resource entry = ENVOY__SERVICE__DISCOVERY__V3__RESOURCE__INIT;
+    Envoy__Service__Discovery__V3__DeltaDiscoveryResponse m;
+    Envoy__Service__Discovery__V3__Resource entry;
     Envoy__Service__Discovery__V3__Resource *list[] = {&entry};
-    Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;
+    Google__Protobuf__Any any;
 
+    envoy__service__discovery__v3__delta_discovery_response__init(&m);
+    envoy__service__discovery__v3__resource__init(&entry);
+    google__protobuf__any__init(&any);
     any.type_url = mem_strdup(xds_type_url(type));
     any.value = (ProtobufCBinaryData){.data = resource.p, .len = resource.len};
     entry.name = mem_strdup(name);
@@ -231,9 +234,10 @@ void fake_ads_send(struct fake_ads *f, enum xds_type type, const char *name, con
 
 void fake_ads_remove(struct fake_ads *f, enum xds_type type, const char *name)
 {
-    Envoy__Service__Discovery__V3__DeltaDiscoveryResponse m = ENVOY__SERVICE__DISCOVERY__V3__DELTA_DISCOVERY_RESPONSE__INIT;
+    Envoy__Service__Discovery__V3__DeltaDiscoveryResponse m;
     char *list[] = {mem_strdup(name)};
 
+    envoy__service__discovery__v3__delta_discovery_response__init(&m);
     m.n_removed_resources = 1;
     m.removed_resources = list;
     send_response(f, type, &m);

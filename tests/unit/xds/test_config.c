@@ -102,28 +102,32 @@ END_TEST
 
 START_TEST(a_listener_without_a_known_filter_is_refused)
 {
-    Envoy__Config__Listener__V3__Listener m = ENVOY__CONFIG__LISTENER__V3__LISTENER__INIT;
+    Envoy__Config__Listener__V3__Listener m;
 
+    envoy__config__listener__v3__listener__init(&m);
     expect_refusal(XDS_LISTENER, pack(&m), "neither an api_listener");
 }
 END_TEST
 
 START_TEST(a_filter_that_is_not_understood_is_refused_unless_optional)
 {
-    Envoy__Extensions__Filters__Network__HttpConnectionManager__V3__HttpFilter filter =
-        ENVOY__EXTENSIONS__FILTERS__NETWORK__HTTP_CONNECTION_MANAGER__V3__HTTP_FILTER__INIT;
+    Envoy__Extensions__Filters__Network__HttpConnectionManager__V3__HttpFilter filter;
     Envoy__Extensions__Filters__Network__HttpConnectionManager__V3__HttpFilter *filters[] = {&filter};
-    Envoy__Extensions__Filters__Network__HttpConnectionManager__V3__HttpConnectionManager hcm =
-        ENVOY__EXTENSIONS__FILTERS__NETWORK__HTTP_CONNECTION_MANAGER__V3__HTTP_CONNECTION_MANAGER__INIT;
-    Envoy__Extensions__Filters__Network__HttpConnectionManager__V3__Rds rds =
-        ENVOY__EXTENSIONS__FILTERS__NETWORK__HTTP_CONNECTION_MANAGER__V3__RDS__INIT;
-    Envoy__Config__Listener__V3__Listener m = ENVOY__CONFIG__LISTENER__V3__LISTENER__INIT;
-    Envoy__Config__Listener__V3__ApiListener api = ENVOY__CONFIG__LISTENER__V3__API_LISTENER__INIT;
-    Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;
+    Envoy__Extensions__Filters__Network__HttpConnectionManager__V3__HttpConnectionManager hcm;
+    Envoy__Extensions__Filters__Network__HttpConnectionManager__V3__Rds rds;
+    Envoy__Config__Listener__V3__Listener m;
+    Envoy__Config__Listener__V3__ApiListener api;
+    Google__Protobuf__Any any;
     char url[] = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
     char name[] = "rbac";
     struct bytes packed;
 
+    envoy__extensions__filters__network__http_connection_manager__v3__http_filter__init(&filter);
+    envoy__extensions__filters__network__http_connection_manager__v3__http_connection_manager__init(&hcm);
+    envoy__extensions__filters__network__http_connection_manager__v3__rds__init(&rds);
+    envoy__config__listener__v3__listener__init(&m);
+    envoy__config__listener__v3__api_listener__init(&api);
+    google__protobuf__any__init(&any);
     filter.name = name;
     hcm.n_http_filters = 1;
     hcm.http_filters = filters;
