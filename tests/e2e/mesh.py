@@ -117,9 +117,12 @@ class Program:
         with open(self.log_path, encoding="utf-8", errors="replace") as f:
             return f.read()
 
-    def is_ready(self):
+    def check_alive(self):
         if self.process.poll() is not None:
             raise AssertionError(f"{self.name} ended, status {self.process.returncode}:\n{self.log()[-4000:]}")
+
+    def is_ready(self):
+        self.check_alive()
         return http_get(self.netns, ADMIN_PORT, "/ready")[0] == 200
 
     def wait_ready(self):
@@ -127,6 +130,7 @@ class Program:
         return self
 
     def get(self, path):
+        self.check_alive()
         return http_get(self.netns, ADMIN_PORT, path)
 
     def metrics(self):
