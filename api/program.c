@@ -102,7 +102,7 @@ static int fail(const char *what, int error)
 /* The source first: when a port opens, everything can be answered. */
 static int start(struct program *p)
 {
-    struct ads_server_options options = config_ads_options(p->settings);
+    struct ads_server_options options = api_settings_ads_options(p->settings);
     char listen[ADDR_TEXT_SIZE];
     int error = signals_start(&p->signals, p->loop, on_signal);
 

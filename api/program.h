@@ -21,7 +21,7 @@
 #include "net/signals.h"
 #include "net/timer.h"
 
-#include "api/config.h"
+#include "api/settings.h"
 #include "api/metrics.h"
 #include "api/model/model.h"
 #include "api/source/manifests.h"

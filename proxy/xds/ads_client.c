@@ -291,7 +291,8 @@ static struct usec delay_before_retry(struct ads_client *c)
     return usec_before(usec_since(loop_now(c->loop), c->opened), SHORT_LIFE) ? backoff_policy.first : (struct usec){0};
 }
 
-static void lost(struct ads_client *c, const char *error)
+/* `is_orderly`: the api ended the stream in good order, as it does at its maximum age. */
+static void lost(struct ads_client *c, bool is_orderly, const char *error)
 {
     struct usec delay = delay_before_retry(c);
 
@@ -300,7 +301,11 @@ static void lost(struct ads_client *c, const char *error)
         c->status.is_connected = false;
     }
     snprintf(c->status.last_error, sizeof c->status.last_error, "%s", error);
-    log_warn(LOG_DISCOVERY, c->options->api_address, "%s; trying again in %.3f s", error, usec_seconds(delay));
+    if (is_orderly) {
+        log_info(LOG_DISCOVERY, c->options->api_address, "%s; connecting anew", error);
+    } else {
+        log_warn(LOG_DISCOVERY, c->options->api_address, "%s; trying again in %.3f s", error, usec_seconds(delay));
+    }
     c->is_answered = false;
     down(c);
     timer_set(&c->retry, delay);
@@ -319,7 +324,7 @@ static void on_message(struct grpc_call *call, const uint8_t *bytes, size_t len)
     if (m != NULL) {
         take_response(c, m);
     } else {
-        lost(c, "the api sent a message that is no DeltaDiscoveryResponse");
+        lost(c, false, "the api sent a message that is no DeltaDiscoveryResponse");
     }
     arena_deinit(&arena);
 }
@@ -332,7 +337,7 @@ static void on_call_closed(struct grpc_call *call, enum grpc_status status, stru
     c->call = NULL;
     snprintf(error, sizeof error, "stream ended with status %d%s%.*s", (int)status, message.len > 0 ? ": " : "", (int)message.len,
              message.len > 0 ? message.p : "");
-    lost(c, error);
+    lost(c, status == GRPC_OK, error);
 }
 
 static const struct grpc_call_ops call_ops = {
@@ -359,7 +364,7 @@ static void on_session_closed(struct h2_session *session, enum close_reason reas
 
     if (c->session == session) {
         c->session = NULL;
-        lost(c, close_reason_text(reason));
+        lost(c, false, close_reason_text(reason));
     }
 }
 
@@ -374,13 +379,13 @@ static void on_dialled(struct dial *d, const char *dial_error)
     int error = 0;
 
     if (dial_error != NULL) {
-        lost(c, dial_error);
+        lost(c, false, dial_error);
         return;
     }
     c->session = h2_session_new(H2_CLIENT, &d->connect.stream, NULL, 0, &h2_options, &session_ops, c);
     c->call = grpc_call_start(c->session, str_from(c->options->api_address), STR(METHOD), ADS_RESPONSE_BYTES, &call_ops, c, &error);
     if (c->call == NULL) {
-        lost(c, strerror(-error));
+        lost(c, false, strerror(-error));
         return;
     }
     c->opened = loop_now(c->loop);

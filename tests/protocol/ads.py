@@ -28,6 +28,7 @@ TYPES = {
 HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 WAIT = 10.0  # how long something that must come may take
 QUIET = 0.4  # how long nothing is waited for
+BINARY = os.path.join(ROOT, os.environ.get("OUTRIGGER_TEST_BIN", "build"), "api", "outrigger-api")
 
 
 def compile_protos():
@@ -183,10 +184,9 @@ class Api:
         return f"127.0.0.1:{self.port}"
 
     def start(self):
-        build = os.path.join(ROOT, os.environ.get("OUTRIGGER_TEST_BIN", "build"))
         wrap = shlex.split(os.environ.get("OUTRIGGER_TEST_WRAP", ""))
         self.process = subprocess.Popen(
-            [*wrap, os.path.join(build, "api", "outrigger-api"), "--manifests", self.folder, "--listen", self.address,
+            [*wrap, BINARY, "--manifests", self.folder, "--listen", self.address,
              "--admin-address", f"127.0.0.1:{self.admin}", "--log-level", "debug", *self.flags], stderr=self.log)
         self.wait_ready()
 

@@ -372,6 +372,29 @@ class Life(Case):
         self.api.process.returncode = 0
 
 
+class Settings(unittest.TestCase):
+    """Refused by name, before any socket opens."""
+
+    def refusal(self, *flags, **env):
+        run = subprocess.run([ads.BINARY, *flags], capture_output=True, text=True, timeout=ads.WAIT, check=False,
+                             env={**os.environ, **env})
+        self.assertEqual(run.returncode, 2, run.stderr)
+        return run.stderr
+
+    def test_the_folder_is_required(self):
+        self.assertIn("--manifests (OUTRIGGER_MANIFESTS) is required", self.refusal())
+
+    def test_a_bad_value_is_named_with_its_range(self):
+        self.assertRegex(self.refusal("--manifests", "x", OUTRIGGER_MAX_STREAMS="0"), "--max-streams .*accepted: 1 to")
+
+    def test_settings_that_contradict_each_other_are_refused(self):
+        self.assertIn("--push-debounce-max", self.refusal("--manifests", "x", "--push-debounce", "5s"))
+
+    def test_help_and_version(self):
+        for flag, text in (("--help", "OUTRIGGER_STREAM_MAX_AGE"), ("--version", "outrigger-api ")):
+            self.assertIn(text, subprocess.run([ads.BINARY, flag], capture_output=True, text=True, check=True).stdout)
+
+
 class AgingStreams(Case):
     FLAGS = ("--stream-max-age", "300ms")
 

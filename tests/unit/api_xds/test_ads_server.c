@@ -4,11 +4,15 @@
 
 #include "unit.h"
 
+#include <stdio.h>
+
+#include "base/mem.h"
 #include "base/object.h"
 #include "fixture.h"
 #include "h2/grpc_call.h"
 #include "net/connect.h"
 
+#include "api/proto/xds.pb-c.h"
 #include "api/xds/ads_server.h"
 
 static const struct h2_options h2_options = {
@@ -112,6 +116,145 @@ static void on_drained(void *ctx)
     is_drained = true;
 }
 
+/* --- a proxy that does not read --- */
+
+static struct h2_stream *unread;
+static size_t unread_bytes;
+
+static void on_headers(struct h2_stream *stream, enum h2_block block, struct h2_headers *headers, bool is_end)
+{
+    (void)stream;
+    (void)block;
+    (void)is_end;
+    h2_headers_free(&headers);
+}
+
+/* Gives no credit back. */
+static void on_data(struct h2_stream *stream, const uint8_t *data, size_t len)
+{
+    (void)stream;
+    (void)data;
+    unread_bytes += len;
+}
+
+static void on_end(struct h2_stream *stream)
+{
+    (void)stream;
+}
+
+static void on_sent(struct h2_stream *stream, size_t len)
+{
+    (void)stream;
+    (void)len;
+}
+
+static void on_stream_closed(struct h2_stream *stream, uint32_t error, enum close_reason reason, bool is_unprocessed)
+{
+    (void)stream;
+    (void)error;
+    (void)reason;
+    (void)is_unprocessed;
+    unread = NULL;
+}
+
+static const struct h2_stream_ops unread_ops = {
+    .on_headers = on_headers, .on_data = on_data, .on_end = on_end, .on_sent = on_sent, .on_closed = on_stream_closed};
+
+static void send_subscription(struct h2_stream *stream, const char *name)
+{
+    Envoy__Service__Discovery__V3__DeltaDiscoveryRequest m;
+    uint8_t bytes[512] = {0};
+    char *names[] = {mem_strdup(name)};
+    size_t len;
+
+    envoy__service__discovery__v3__delta_discovery_request__init(&m);
+    m.type_url = mem_strdup(resource_type_url(RESOURCE_ENDPOINTS));
+    m.n_resource_names_subscribe = 1;
+    m.resource_names_subscribe = names;
+    len = envoy__service__discovery__v3__delta_discovery_request__pack(&m, bytes + 5);
+    bytes[4] = (uint8_t)len;
+    h2_stream_send_data(stream, bytes, 5 + len);
+    mem_free(m.type_url);
+    mem_free(names[0]);
+}
+
+static void on_dialled_unread(struct connect *c, int result)
+{
+    struct h2_headers *headers = h2_headers_new(loop_slab(loop));
+
+    ck_assert_int_eq(result, 0);
+    session = h2_session_new(H2_CLIENT, &c->stream, NULL, 0, &h2_options, &session_ops, NULL);
+    h2_headers_add_literal(headers, STR(":method"), STR("POST"));
+    h2_headers_add_literal(headers, STR(":scheme"), STR("http"));
+    h2_headers_add_literal(headers, STR(":path"),
+                           STR("/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"));
+    h2_headers_add_literal(headers, STR(":authority"), STR("api"));
+    h2_headers_add_literal(headers, STR("content-type"), STR("application/grpc"));
+    ck_assert_int_eq(h2_session_request(session, headers, false, &unread_ops, NULL, &unread), 0);
+    send_subscription(unread, "shop/checkout:50051");
+}
+
+/* 1,000 endpoints, about 60 KiB; `generation` makes each different. */
+static void apply_generation(unsigned generation)
+{
+    struct slice *s = slice("shop", "many", "checkout", 8080);
+    struct world *w;
+
+    for (unsigned i = 0; i < 1000; i++) {
+        char ip[32];
+
+        snprintf(ip, sizeof ip, "10.%u.%u.%u", generation, i / 250, i % 250 + 1);
+        ready(s, ip);
+    }
+    put_slice(s);
+    w = model_commit(the_model);
+    ads_server_apply(server, w);
+    world_unref(&w);
+}
+
+static void turn_until_quiet(void)
+{
+    size_t bytes;
+
+    do {
+        bytes = unread_bytes;
+        for (unsigned i = 0; i < 20; i++) {
+            loop_turn(loop, false);
+        }
+    } while (unread_bytes != bytes);
+}
+
+START_TEST(a_proxy_that_does_not_read_costs_its_names_not_every_change)
+{
+    struct connect_options options = {.timeout = usec_from_s(1)};
+    struct addr addr = ads_server_addr(server);
+    uint64_t sent;
+
+    put_service(service("shop", "checkout", "10.96.0.10", 50051));
+    apply_generation(1);
+    connect_start(&dial, loop, &addr, &options, on_dialled_unread);
+    while (metric_value(metrics.type[RESOURCE_ENDPOINTS].sent) == 0) {
+        loop_turn(loop, true);
+    }
+    for (unsigned generation = 2; generation < 100; generation++) {
+        apply_generation(generation);
+        turn_until_quiet();
+    }
+    sent = metric_value(metrics.type[RESOURCE_ENDPOINTS].sent);
+    ck_assert_uint_lt(sent, 20);
+
+    while (metric_value(metrics.type[RESOURCE_ENDPOINTS].sent) == sent) {
+        size_t bytes = unread_bytes;
+
+        unread_bytes = 0;
+        h2_stream_consume(unread, bytes);
+        loop_turn(loop, true);
+    }
+    turn_until_quiet();
+    ck_assert_uint_eq(metric_value(metrics.type[RESOURCE_ENDPOINTS].sent), sent + 1);
+}
+END_TEST
+
 START_TEST(closing_cuts_open_streams)
 {
     open_stream();
@@ -163,6 +306,6 @@ START_TEST(a_client_that_leaves_takes_its_stream_along)
 }
 END_TEST
 
-UNIT_MAIN("ads_server", setup, teardown, closing_cuts_open_streams, closing_in_the_turn_of_draining_leaves_nothing,
+UNIT_MAIN("ads_server", setup, teardown, a_proxy_that_does_not_read_costs_its_names_not_every_change, closing_cuts_open_streams, closing_in_the_turn_of_draining_leaves_nothing,
           draining_ends_streams_with_unavailable_and_then_connections, draining_without_connections_is_soon_over,
           a_client_that_leaves_takes_its_stream_along)

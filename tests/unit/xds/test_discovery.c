@@ -4,6 +4,7 @@
 
 #include "../unit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -403,6 +404,25 @@ START_TEST(streams_that_end_without_a_response_are_tried_again_with_back_off)
 }
 END_TEST
 
+/* "localhost" may stand for ::1, too, where nobody listens. */
+START_TEST(the_api_may_be_a_name_with_several_addresses)
+{
+    struct discovery_options options = {.node_id = "b", .connect_timeout = {1000000}};
+    struct discovery *by_name;
+    char name[64];
+
+    snprintf(name, sizeof name, "localhost:%s", strchr(server.address, ':') + 1);
+    options.api_address = name;
+    by_name = discovery_new(loop, &options, 1);
+    discovery_start(by_name);
+    while (!discovery_status(by_name).is_connected) {
+        loop_turn(loop, true);
+    }
+    ck_assert_uint_eq(discovery_status(by_name).connects, 1);
+    discovery_free(by_name);
+}
+END_TEST
+
 START_TEST(the_status_follows_the_connection)
 {
     ck_assert(!discovery_status(discovery).has_ever_answered);
@@ -444,4 +464,4 @@ UNIT_MAIN("discovery", setup, teardown, an_address_is_followed_to_its_endpoints,
           an_address_without_watches_is_given_up_with_all_it_led_to, a_second_watch_of_an_address_is_answered_from_memory,
           a_new_stream_names_what_is_held, a_lost_connection_is_made_again,
           streams_that_end_without_a_response_are_tried_again_with_back_off, the_status_follows_the_connection,
-          everything_may_end_with_messages_under_way)
+          the_api_may_be_a_name_with_several_addresses, everything_may_end_with_messages_under_way)

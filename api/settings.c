@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include "api/config.h"
+#include "api/settings.h"
 
 static const struct setting rows[] = {
 #define X(field, type, flag, kind, fallback, min, max, choices, help)                                                              \
@@ -16,7 +16,7 @@ const struct settings_program api_program = {
     .row_count = ARRAY_LEN(rows),
 };
 
-bool config_validate(const struct api_settings *s, struct text *ret_error)
+bool api_settings_validate(const struct api_settings *s, struct text *ret_error)
 {
     if (s->manifests[0] == '\0') {
         text_printf(ret_error, "--manifests (OUTRIGGER_MANIFESTS) is required: the folder to read Kubernetes objects from");
@@ -29,7 +29,7 @@ bool config_validate(const struct api_settings *s, struct text *ret_error)
     return true;
 }
 
-struct ads_server_options config_ads_options(const struct api_settings *s)
+struct ads_server_options api_settings_ads_options(const struct api_settings *s)
 {
     return (struct ads_server_options){
         .listen = s->listen,

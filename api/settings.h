@@ -22,6 +22,6 @@ struct api_settings {
 extern const struct settings_program api_program;
 
 /* Checks what concerns several settings at once. False: the reason is in `ret_error`. */
-bool config_validate(const struct api_settings *s, struct text *ret_error) MUST_CHECK;
+bool api_settings_validate(const struct api_settings *s, struct text *ret_error) MUST_CHECK;
 
-struct ads_server_options config_ads_options(const struct api_settings *s);
+struct ads_server_options api_settings_ads_options(const struct api_settings *s);
