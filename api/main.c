@@ -41,7 +41,7 @@ static int configure_and_run(int argc, char **argv, struct api_settings *setting
     case SETTINGS_OK:
         break;
     }
-    if (!config_validate(settings, out) || log_set_levels(str_from(settings->log_level), out) < 0) {
+    if (!api_settings_validate(settings, out) || log_set_levels(str_from(settings->log_level), out) < 0) {
         return refuse(out);
     }
     log_set_format(settings->log_format == 0 ? LOG_TEXT : LOG_JSON);
