@@ -154,7 +154,7 @@ static void make_parts(struct program *p)
     p->metrics = metrics_new(PROGRAM_METRIC_PREFIX, program_families, PROGRAM_FAMILY_COUNT, p->worker_count + 1);
     program_metrics_init(&p->own, metrics_shard(p->metrics, p->worker_count));
     p->loads = load_registry_new();
-    p->discovery = discovery_new(p->control, &discovery, random_seed());
+    p->discovery = discovery_new(p->control, &discovery);
     p->workers = mem_alloc_array(p->worker_count, sizeof(struct worker *));
     for (unsigned i = 0; i < p->worker_count; i++) {
         p->workers[i] = worker_new(i, &p->options, metrics_shard(p->metrics, i), p->discovery, p->loads, random_seed());

@@ -248,11 +248,10 @@ static const char *keep(struct discovery *d, size_t slot, const char *text)
     return d->texts[slot];
 }
 
-struct discovery *discovery_new(struct loop *control, const struct discovery_options *options, uint64_t rng_seed)
+struct discovery *discovery_new(struct loop *control, const struct discovery_options *options)
 {
     struct discovery *d = mem_alloc(sizeof *d);
 
-    (void)rng_seed;
     d->loop = control;
     d->options = (struct discovery_options){
         .api_address = keep(d, 0, options->api_address),

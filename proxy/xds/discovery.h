@@ -11,7 +11,7 @@
  * Owner:   the program.
  * Threads: the control loop's, except where a function says "any".
  * Errors:  a resource that cannot be used is NACKed with the reason; its last good version stays.
- * Limits:  4 MiB a message, nesting 32, DIRECTORY_MAX addresses.
+ * Limits:  4 MiB a message, nesting 32, twice DIRECTORY_MAX addresses over all workers; one more stays without an answer.
  */
 
 #include "base/addr.h"
@@ -44,7 +44,7 @@ struct discovery_status {
     char last_error[160]; /* "" if none */
 };
 
-struct discovery *discovery_new(struct loop *control, const struct discovery_options *options, uint64_t rng_seed);
+struct discovery *discovery_new(struct loop *control, const struct discovery_options *options);
 void discovery_start(struct discovery *d);
 void discovery_free(struct discovery *d); /* directories must be gone */
 

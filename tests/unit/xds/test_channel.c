@@ -104,7 +104,7 @@ START_TEST(a_worker_may_leave_while_answers_are_on_their_way)
     worker.control = loop_new(1);
     fake_ads_open(&server, worker.control);
     options.api_address = server.address;
-    worker.discovery = discovery_new(worker.control, &options, 1);
+    worker.discovery = discovery_new(worker.control, &options);
     current = &worker;
     ck_assert_int_eq(pthread_create(&worker.thread, NULL, run_worker, &worker), 0);
     discovery_start(worker.discovery);

@@ -38,7 +38,7 @@ static void setup_with(struct usec retention)
     struct discovery_options options = {.api_address = ""};
 
     loop = loop_new(1);
-    discovery = discovery_new(loop, &options, 1);
+    discovery = discovery_new(loop, &options);
     directory = directory_new(loop, discovery, retention);
     ck_assert(addr_parse(STR("10.0.0.1:1"), &address));
 }

@@ -67,7 +67,7 @@ static void setup(void)
     loop = loop_new(1);
     fake_ads_open(&server, loop);
     options.api_address = server.address;
-    discovery = discovery_new(loop, &options, 1);
+    discovery = discovery_new(loop, &options);
     directory = directory_new(loop, discovery, (struct usec){0});
     discovery_start(discovery);
     watcher = (struct watcher){0};
@@ -413,7 +413,7 @@ START_TEST(the_api_may_be_a_name_with_several_addresses)
 
     snprintf(name, sizeof name, "localhost:%s", strchr(server.address, ':') + 1);
     options.api_address = name;
-    by_name = discovery_new(loop, &options, 1);
+    by_name = discovery_new(loop, &options);
     discovery_start(by_name);
     while (!discovery_status(by_name).is_connected) {
         loop_turn(loop, true);
