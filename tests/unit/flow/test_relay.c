@@ -214,6 +214,7 @@ START_TEST(bulk_arrives_whole_and_in_order_through_a_slow_reader)
     static uint8_t block[65536];
     size_t sent = 0;
     size_t received = 0;
+    size_t wrong = 0;
 
     start("", "");
     while (received < total) {
@@ -227,11 +228,12 @@ START_TEST(bulk_arrives_whole_and_in_order_through_a_slow_reader)
         loop_turn(loop, false);
         n = stream_recv(&server_end, block, 50000);
         for (ssize_t i = 0; i < n; i++) {
-            ck_assert_uint_eq(block[i], (uint8_t)((received + (size_t)i) * 31 >> 3));
+            wrong += block[i] != (uint8_t)((received + (size_t)i) * 31 >> 3);
         }
         received += n > 0 ? (size_t)n : 0;
     }
 
+    ck_assert_uint_eq(wrong, 0);
     ck_assert_uint_eq(metric_value(to_server), received);
 }
 END_TEST
