@@ -48,11 +48,11 @@ def fetch_package():
     if shutil.which("npm") is None:
         raise unittest.SkipTest("npm is not here")
     with tempfile.TemporaryDirectory(dir=folder) as work:
-        result = run(["npm", "pack", "--silent", f"{PACKAGE}@{VERSION}"], cwd=work)
+        result = run(["npm", "pack", "--loglevel=error", f"{PACKAGE}@{VERSION}"], cwd=work)
         archive = os.path.join(work, ARCHIVE)
         if result.returncode != 0 or not os.path.exists(archive):
-            last = result.stdout.strip().splitlines()[-1:] or ["no message"]
-            raise unittest.SkipTest(f"npm cannot get {PACKAGE} {VERSION}: {last[0]}")
+            said = result.stdout.strip().splitlines()[:1] or ["no message"]
+            raise unittest.SkipTest(f"npm cannot get {PACKAGE} {VERSION}: {said[0]}")
         extract(archive, work)
         os.rename(os.path.join(work, "package"), unpacked)
     return unpacked
