@@ -203,7 +203,7 @@ class Services(unittest.TestCase):
             inject(self.proxy.netns, "--remove")
             client.ask("open", channel="a", target=join(VIP, PORT))
             self.assertEqual(len(client.calls(60, at_once=6)["by_server"]), 1)
-            self.assertEqual(self.proxy.metric("connections_total"), 0)
+            self.assertEqual(self.proxy.metric("connections_total", protocol="http2"), 0)
             self.assertNotIn(str(INBOUND_PORT), sh(*self.proxy.netns.enter_words(), "iptables-save"))
 
 

@@ -122,18 +122,19 @@ class EchoServer:
 
 
 async def obey(servers, command):
+    """A name may stand for several servers (the two families of one pod): all of them obey."""
     op = command["op"]
     if op == "counts":
-        return {"counts": {name: s.calls for name, s in servers.items()}}
-    server = servers[command["id"]]
-    if op == "delay":
-        server.delay_ms = command["ms"]
-    elif op == "width":
-        server.width = asyncio.Semaphore(command["calls"])
-    elif op == "stop":
-        await server.stop(command.get("grace", 30))
-    elif op == "start":
-        await server.start()
+        return {"counts": {name: sum(s.calls for s in servers if s.name == name) for name in {s.name for s in servers}}}
+    for server in [s for s in servers if s.name == command["id"]]:
+        if op == "delay":
+            server.delay_ms = command["ms"]
+        elif op == "width":
+            server.width = asyncio.Semaphore(command["calls"])
+        elif op == "stop":
+            await server.stop(command.get("grace", 30))
+        elif op == "start":
+            await server.start()
     return {"ok": op}
 
 
@@ -142,19 +143,16 @@ def say(**words):
 
 
 async def main():
-    servers = {}
-    for word in sys.argv[1:]:
-        address, name = word.rsplit("=", 1)
-        servers[name] = EchoServer(address, name)
-    for server in servers.values():
+    servers = [EchoServer(*word.rsplit("=", 1)) for word in sys.argv[1:]]
+    for server in servers:
         await server.start()
-    say(ready=list(servers))
+    say(ready=[server.name for server in servers])
 
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():
         say(**await obey(servers, json.loads(line)))
-    for server in servers.values():
+    for server in servers:
         await server.stop(0)
 
 
