@@ -146,6 +146,16 @@ static bool has_been_http2(const struct connection *c)
     return c->direction == OUTBOUND && outcomes[DETECT_LABEL_HTTP2] > 0;
 }
 
+/* Client and server are both there. */
+static void serve(struct connection *c)
+{
+    if (c->is_http) {
+        inbound_http_start(c);
+    } else {
+        start_relay(c);
+    }
+}
+
 static void on_dialled(struct connect *dial, int result)
 {
     struct connection *c = container_of(dial, struct connection, dial);
@@ -168,10 +178,8 @@ static void on_dialled(struct connect *dial, int result)
     }
     if (result < 0) {
         connection_close(c, connect_failure(result), true);
-    } else if (c->is_http) {
-        inbound_http_start(c);
     } else {
-        start_relay(c);
+        serve(c);
     }
 }
 
@@ -196,7 +204,7 @@ static void need_server(struct connection *c, bool is_http)
     } else if (c->dial_error < 0) {
         connection_close(c, connect_failure(c->dial_error), true);
     } else if (stream_is_open(&c->server)) {
-        on_dialled(&c->dial, 0);
+        serve(c);
     }
 }
 
