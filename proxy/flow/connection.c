@@ -147,7 +147,7 @@ static bool has_been_http2(const struct connection *c)
 }
 
 /* Client and server are both there. */
-static void serve(struct connection *c)
+static void join_server(struct connection *c)
 {
     if (c->is_http) {
         inbound_http_start(c);
@@ -179,7 +179,7 @@ static void on_dialled(struct connect *dial, int result)
     if (result < 0) {
         connection_close(c, connect_failure(result), true);
     } else {
-        serve(c);
+        join_server(c);
     }
 }
 
@@ -204,7 +204,7 @@ static void need_server(struct connection *c, bool is_http)
     } else if (c->dial_error < 0) {
         connection_close(c, connect_failure(c->dial_error), true);
     } else if (stream_is_open(&c->server)) {
-        serve(c);
+        join_server(c);
     }
 }
 
