@@ -312,6 +312,15 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t error, void
 
 /* --- what was serialised --- */
 
+static void goaway_sent(struct h2_session *s, uint32_t error)
+{
+    s->goaway_sent_error = error;
+    if (s->state == H2_STATE_NOTICED) {
+        /* Ordered together with the notice it would overtake it, and its ACK prove nothing. */
+        nghttp2_submit_ping(s->ng, NGHTTP2_FLAG_NONE, (const uint8_t *)"drain?\0\0");
+    }
+}
+
 static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *user_data)
 {
     struct h2_session *s = h2_session_from(user_data);
@@ -321,7 +330,7 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
         s->resets_sent++;
     } else if (frame->hd.type == NGHTTP2_GOAWAY) {
-        s->goaway_sent_error = frame->goaway.error_code;
+        goaway_sent(s, frame->goaway.error_code);
     }
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) {
         return 0;

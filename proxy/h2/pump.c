@@ -243,6 +243,7 @@ static void on_readable(struct stream *stream)
         h2_session_dirty(s);
         return; /* bytes that came earlier go first */
     }
+    h2_session_start(s); /* our SETTINGS go before the ACK of the peer's */
     for (int round = 0; round < RECV_ROUNDS && h2_session_is_live(s); round++) {
         if (nghttp2_session_get_outbound_queue_size(s->ng) > OUTBOUND_FRAMES_MAX && !s->is_write_broken) {
             s->is_read_stopped = true;

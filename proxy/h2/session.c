@@ -296,7 +296,6 @@ void h2_session_drain(struct h2_session *s, enum close_reason reason)
         set_state(s, H2_STATE_NOTICED);
         h2_session_start(s); /* SETTINGS come first (RFC 9113 §3.4) */
         nghttp2_submit_shutdown_notice(s->ng);
-        nghttp2_submit_ping(s->ng, NGHTTP2_FLAG_NONE, (const uint8_t *)"drain?\0\0");
         timer_set(&s->end_timer, usec_from_s(NOTICE_TIMEOUT_S));
     }
     h2_session_dirty(s);
