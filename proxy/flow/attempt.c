@@ -14,13 +14,13 @@ static const struct h2_stream_ops server_ops;
 /* gRPC statuses that say the endpoint, not the request, is at fault. */
 static bool is_endpoint_failure(int grpc_status, unsigned http_status)
 {
-    switch (grpc_status) {
+    switch (grpc_status) { /* a number from the wire */
     case GRPC_UNKNOWN:
     case GRPC_DEADLINE_EXCEEDED:
     case GRPC_RESOURCE_EXHAUSTED:
     case GRPC_INTERNAL:
     case GRPC_UNAVAILABLE:
-    case 15: /* DATA_LOSS */
+    case GRPC_DATA_LOSS:
         return true;
     default:
         return http_status >= 500 || http_status == 429;

@@ -14,12 +14,11 @@
 #include <string.h>
 
 #include "base/object.h"
+#include "h2/grpc_status.h"
 #include "net/loop.h"
 
 #define HEAD_SIZE 5
 #define FIRST_GATHER_SIZE ((size_t)4096)
-#define STATUS_TEXT_MAX 1024
-#define STATUS_ENCODED_MAX (3 * STATUS_TEXT_MAX)
 
 struct reader {
     uint8_t head[HEAD_SIZE];
@@ -53,45 +52,6 @@ struct grpc_call {
 
 /* --- status --- */
 
-static int status_of_http(int http_status)
-{
-    switch (http_status) {
-    case 400:
-        return GRPC_INTERNAL;
-    case 401:
-        return 16; /* UNAUTHENTICATED */
-    case 403:
-        return GRPC_PERMISSION_DENIED;
-    case 404:
-        return GRPC_UNIMPLEMENTED;
-    case 429:
-    case 502:
-    case 503:
-    case 504:
-        return GRPC_UNAVAILABLE;
-    case 431:
-        return GRPC_INTERNAL;
-    default:
-        return GRPC_UNKNOWN;
-    }
-}
-
-static int status_of_reset(uint32_t error)
-{
-    switch (error) {
-    case H2_REFUSED_STREAM:
-        return GRPC_UNAVAILABLE;
-    case H2_CANCEL:
-        return GRPC_CANCELLED;
-    case H2_ENHANCE_YOUR_CALM:
-        return GRPC_RESOURCE_EXHAUSTED;
-    case 12: /* INADEQUATE_SECURITY */
-        return GRPC_PERMISSION_DENIED;
-    default:
-        return GRPC_INTERNAL;
-    }
-}
-
 /* The first word on how the call ended stays. */
 static void decide(struct grpc_call *c, int status, struct str message)
 {
@@ -103,47 +63,6 @@ static void decide(struct grpc_call *c, int status, struct str message)
     c->is_finished = true;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* A broken escape stands for itself. */
-static void decode_message(struct str encoded, struct text *out)
-{
-    for (size_t i = 0; i < encoded.len; i++) {
-        char byte = encoded.p[i];
-
-        if (byte == '%' && encoded.len - i > 2) {
-            int high = hex_value(encoded.p[i + 1]);
-            int low = hex_value(encoded.p[i + 2]);
-
-            if (high >= 0 && low >= 0) {
-                byte = (char)(high * 16 + low);
-                i += 2;
-            }
-        }
-        text_append(out, &byte, 1);
-    }
-}
-
-void grpc_encode_message(struct str message, struct text *out)
-{
-    for (size_t i = 0; i < message.len; i++) {
-        unsigned char byte = (unsigned char)message.p[i];
-
-        if (byte >= 0x20 && byte <= 0x7e && byte != '%') {
-            text_append(out, &message.p[i], 1);
-        } else {
-            text_printf(out, "%%%02X", byte);
-        }
-    }
-}
-
 /* Takes grpc-status out of a trailers-only response or trailers. */
 static void read_status(struct grpc_call *c, const struct h2_headers *headers)
 {
@@ -152,7 +71,7 @@ static void read_status(struct grpc_call *c, const struct h2_headers *headers)
     struct text message;
 
     if (field == NULL) {
-        int status = c->http_status == 200 ? GRPC_UNKNOWN : status_of_http(c->http_status);
+        int status = c->http_status == 200 ? GRPC_UNKNOWN : (int)grpc_status_of_http(c->http_status);
 
         decide(c, status, STR("the response has no grpc-status"));
         return;
@@ -160,25 +79,10 @@ static void read_status(struct grpc_call *c, const struct h2_headers *headers)
     if (!str_to_u64(field->value, 999, &number)) {
         number = GRPC_UNKNOWN;
     }
-    text_init(&message, STATUS_TEXT_MAX);
-    decode_message(h2_headers_value(headers, STR("grpc-message")), &message);
+    text_init(&message, GRPC_MESSAGE_MAX);
+    grpc_decode_message(h2_headers_value(headers, STR("grpc-message")), &message);
     decide(c, (int)number, (struct str){message.p, message.len});
     text_deinit(&message);
-}
-
-static void add_status(struct h2_headers *headers, int status, struct str message)
-{
-    struct text encoded;
-    char number[16];
-
-    snprintf(number, sizeof number, "%d", status);
-    h2_headers_add(headers, STR("grpc-status"), str_from(number));
-    if (message.len > 0) {
-        text_init(&encoded, STATUS_ENCODED_MAX);
-        grpc_encode_message(message, &encoded);
-        h2_headers_add(headers, STR("grpc-message"), (struct str){encoded.p, encoded.len});
-        text_deinit(&encoded);
-    }
 }
 
 /* --- life --- */
@@ -318,7 +222,7 @@ static void on_response(struct grpc_call *c, const struct h2_headers *headers, b
     if (is_end) {
         read_status(c, headers);
     } else if (c->http_status != 200 || !is_grpc) {
-        decide(c, c->http_status == 200 ? GRPC_UNKNOWN : status_of_http(c->http_status), STR("the response is not gRPC"));
+        decide(c, c->http_status == 200 ? GRPC_UNKNOWN : grpc_status_of_http(c->http_status), STR("the response is not gRPC"));
         h2_stream_reset(c->stream, H2_CANCEL);
     }
 }
@@ -377,7 +281,7 @@ static void on_closed(struct h2_stream *s, uint32_t error, enum close_reason rea
 
     (void)is_unprocessed;
     if (reason == CLOSE_STREAM_RESET || reason == CLOSE_CLIENT_RESET) {
-        decide(c, status_of_reset(error), str_from(close_reason_text(reason)));
+        decide(c, grpc_status_of_reset(error), str_from(close_reason_text(reason)));
     } else if (reason == CLOSE_DONE || close_reason_grpc_status(reason) < 0) {
         decide(c, c->is_server ? GRPC_CANCELLED : GRPC_UNAVAILABLE, str_from(close_reason_text(reason)));
     } else {
@@ -410,7 +314,7 @@ static struct grpc_call *call_new(struct h2_session *session, size_t max_message
     c->ctx = ctx;
     c->max_message_bytes = max_message_bytes;
     c->status = -1;
-    text_init(&c->message, STATUS_TEXT_MAX);
+    text_init(&c->message, GRPC_MESSAGE_MAX);
     deferred_init(&c->half_close, on_half_close_deferred);
     return c;
 }
@@ -482,7 +386,7 @@ void grpc_refuse(struct h2_stream *stream, enum grpc_status status, struct str m
 
     h2_headers_add_literal(answer, STR(":status"), STR("200"));
     h2_headers_add_literal(answer, STR("content-type"), STR("application/grpc"));
-    add_status(answer, (int)status, message);
+    grpc_add_status(answer, (int)status, message);
     h2_stream_send_headers(stream, H2_RESPONSE, answer, true);
 }
 
@@ -532,7 +436,7 @@ void grpc_call_finish(struct grpc_call *c, enum grpc_status status, struct str m
     }
     decide(c, (int)status, message);
     trailers = h2_headers_new(c->slab);
-    add_status(trailers, (int)status, message);
+    grpc_add_status(trailers, (int)status, message);
     h2_stream_send_headers(c->stream, H2_TRAILERS, trailers, true);
 }
 

@@ -18,21 +18,8 @@
 #include <stdint.h>
 
 #include "base/str.h"
+#include "h2/grpc_status.h"
 #include "h2/session.h"
-
-enum grpc_status {
-    GRPC_OK = 0,
-    GRPC_CANCELLED = 1,
-    GRPC_UNKNOWN = 2,
-    GRPC_INVALID_ARGUMENT = 3,
-    GRPC_DEADLINE_EXCEEDED = 4,
-    GRPC_NOT_FOUND = 5,
-    GRPC_PERMISSION_DENIED = 7,
-    GRPC_RESOURCE_EXHAUSTED = 8,
-    GRPC_UNIMPLEMENTED = 12,
-    GRPC_INTERNAL = 13,
-    GRPC_UNAVAILABLE = 14,
-};
 
 struct grpc_call;
 
@@ -71,6 +58,3 @@ void grpc_call_finish(struct grpc_call *c, enum grpc_status status, struct str m
 
 /* Ends without a word (RST_STREAM CANCEL); no event follows. Nulls the link; accepts NULL inside. */
 void grpc_call_cancel(struct grpc_call **c);
-
-/* Percent-encodes as grpc-message wants it. */
-void grpc_encode_message(struct str message, struct text *out);
