@@ -222,7 +222,7 @@ static void on_response(struct grpc_call *c, const struct h2_headers *headers, b
     if (is_end) {
         read_status(c, headers);
     } else if (c->http_status != 200 || !is_grpc) {
-        decide(c, c->http_status == 200 ? GRPC_UNKNOWN : grpc_status_of_http(c->http_status), STR("the response is not gRPC"));
+        decide(c, c->http_status == 200 ? (int)GRPC_UNKNOWN : (int)grpc_status_of_http(c->http_status), STR("the response is not gRPC"));
         h2_stream_reset(c->stream, H2_CANCEL);
     }
 }
