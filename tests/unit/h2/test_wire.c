@@ -72,7 +72,7 @@ static uint32_t setting(const struct raw_frame *f, uint16_t id)
 
 START_TEST(a_server_announces_its_options_first)
 {
-    struct raw_frame f;
+    struct raw_frame f = {0};
 
     options.max_concurrent_streams = 10000;
     options.stream_window_bytes = 200000;
@@ -94,7 +94,7 @@ END_TEST
 
 START_TEST(a_client_starts_with_preface_and_settings_without_push)
 {
-    struct raw_frame f;
+    struct raw_frame f = {0};
 
     call_raw();
 
@@ -578,7 +578,7 @@ START_TEST(streams_over_the_offered_limit_are_refused)
     settle();
     ck_assert_uint_eq(server.requests, 1);
     /* Refused, or the connection's error once our SETTINGS were acknowledged (RFC 9113 §5.1.2). */
-    struct raw_frame f;
+    struct raw_frame f = {0};
 
     while (raw_next(&peer, &f) && f.type != RAW_RST && f.type != RAW_GOAWAY) {
     }
@@ -659,7 +659,7 @@ END_TEST
 
 START_TEST(a_drain_waits_for_the_ping_before_it_names_the_last_stream)
 {
-    struct raw_frame f;
+    struct raw_frame f = {0};
 
     serve_raw();
     h2_session_drain(server.session, CLOSE_DRAINED);
