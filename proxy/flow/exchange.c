@@ -244,12 +244,26 @@ void exchange_start(struct http_side *h, struct h2_stream *stream, struct h2_hea
     attempt_deliver(x, cluster_pick(x->cluster, x->tried, 0));
 }
 
+void exchange_answer_all(struct http_side *h, enum close_reason reason)
+{
+    list_for_each(node, &h->exchanges) {
+        struct exchange *x = list_entry(node, struct exchange, node);
+
+        if (!x->is_over && !x->is_response_ended) {
+            exchange_answer(x, reason, x->sent.v != 0);
+        }
+    }
+}
+
 void exchange_abandon_all(struct http_side *h)
 {
     list_for_each(node, &h->exchanges) {
         struct exchange *x = list_entry(node, struct exchange, node);
 
         if (x->client != NULL) {
+            if (h->session != NULL && !x->is_over) {
+                exchange_answer(x, CLOSE_SHUTDOWN, x->endpoint != NULL);
+            }
             h2_stream_detach(x->client, H2_CANCEL);
             x->client = NULL;
         }

@@ -211,6 +211,7 @@ class Mesh:
         self.programs = []
         self.driven = []
         self.api = None
+        self.services = set()
 
     # ---- programs ----
 
@@ -241,6 +242,9 @@ class Mesh:
             if any(is_v6(v) == want_v6 for v in vips):
                 texts.append(slice_yaml(name, NAMESPACE, family, target_port, [r for r in rows if is_v6(r[1]) == want_v6]))
         self.manifests.write(f"{name}.yaml", "---\n".join(texts))
+        self.services.add(name)
+        if self.api and self.api.process.poll() is None:
+            wait_until(lambda: self.api.metric("services") == len(self.services), "the api knows the Service")
         if kube_proxy:
             for vip in vips:
                 self.node.publish(vip, port, [(ip, target_port) for _, ip, condition in rows if condition == "ready"])
