@@ -45,6 +45,13 @@ static void ping(struct h2_session *s, struct usec now)
     h2_session_dirty(s);
 }
 
+static bool has_unread(struct h2_session *s)
+{
+    uint8_t byte;
+
+    return stream_peek(&s->stream, &byte, 1) > 0;
+}
+
 static void on_timer(struct timer *t)
 {
     struct h2_session *s = container_of(t, struct h2_session, ping_timer);
@@ -54,7 +61,9 @@ static void on_timer(struct timer *t)
     if (!h2_session_is_live(s) || s->stream_count == 0) {
         return;
     }
-    if (s->is_ping_outstanding) {
+    if (s->is_ping_outstanding && has_unread(s)) {
+        timer_set(t, s->options->ping_timeout); /* it was us who slept: the answer may be there */
+    } else if (s->is_ping_outstanding) {
         s->is_write_broken = true; /* nobody reads our last words */
         h2_session_close(s, H2_NO_ERROR, CLOSE_PEER_TIMEOUT);
     } else if (usec_before(quiet, s->options->ping_after)) {
