@@ -62,7 +62,7 @@ void connection_close(struct connection *c, enum close_reason reason, bool is_ab
     timer_stop(&c->timer);
     connect_cancel(&c->dial);
     directory_unwatch(&c->watch);
-    http_side_close(&c->http);
+    http_side_close(&c->http, reason);
     relay_close(&c->relay, is_abort);
     if (is_abort) {
         stream_abort(&c->client);

@@ -27,5 +27,8 @@
 /* A request has come on `h`'s session. Takes `headers`. */
 void exchange_start(struct http_side *h, struct h2_stream *stream, struct h2_headers *headers, bool is_end);
 
+/* The connection will be closed: what is not finished is answered with `reason`. */
+void exchange_answer_all(struct http_side *h, enum close_reason reason);
+
 /* Ends all exchanges of `h`: nothing more reaches it. */
 void exchange_abandon_all(struct http_side *h);

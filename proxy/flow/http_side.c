@@ -64,7 +64,7 @@ static void http_side_reap(struct grave *g)
     slab_release(h->worker->slab, h);
 }
 
-void http_side_close(struct http_side **side)
+void http_side_close(struct http_side **side, enum close_reason reason)
 {
     struct http_side *h = *side;
 
@@ -72,6 +72,10 @@ void http_side_close(struct http_side **side)
         return;
     }
     *side = NULL;
+    if (reason == CLOSE_SHUTDOWN && h->session != NULL) {
+        h2_session_drain(h->session, reason); /* the session's last words: these answers and a GOAWAY */
+        exchange_answer_all(h, reason);
+    }
     exchange_abandon_all(h);
     if (h->session != NULL) {
         h2_session_abandon(h->session, H2_NO_ERROR, CLOSE_SHUTDOWN);

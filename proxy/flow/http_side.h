@@ -60,5 +60,5 @@ void outbound_forget(struct http_side *h);
 
 void http_side_drain(struct http_side *h, enum close_reason reason);
 
-/* Closes sessions and detaches exchanges. Nulls the link; accepts NULL inside. */
-void http_side_close(struct http_side **h);
+/* Closes sessions and detaches exchanges; at CLOSE_SHUTDOWN, open requests are answered first. Nulls the link; accepts NULL inside. */
+void http_side_close(struct http_side **h, enum close_reason reason);
