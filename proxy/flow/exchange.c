@@ -261,9 +261,6 @@ void exchange_abandon_all(struct http_side *h)
         struct exchange *x = list_entry(node, struct exchange, node);
 
         if (x->client != NULL) {
-            if (h->session != NULL && !x->is_over) {
-                exchange_answer(x, CLOSE_SHUTDOWN, x->endpoint != NULL);
-            }
             h2_stream_detach(x->client, H2_CANCEL);
             x->client = NULL;
         }
