@@ -222,7 +222,8 @@ static void on_response(struct grpc_call *c, const struct h2_headers *headers, b
     if (is_end) {
         read_status(c, headers);
     } else if (c->http_status != 200 || !is_grpc) {
-        decide(c, c->http_status == 200 ? (int)GRPC_UNKNOWN : (int)grpc_status_of_http(c->http_status), STR("the response is not gRPC"));
+        decide(c, c->http_status == 200 ? (int)GRPC_UNKNOWN : (int)grpc_status_of_http(c->http_status),
+               STR("the response is not gRPC"));
         h2_stream_reset(c->stream, H2_CANCEL);
     }
 }
@@ -281,7 +282,7 @@ static void on_closed(struct h2_stream *s, uint32_t error, enum close_reason rea
 
     (void)is_unprocessed;
     if (reason == CLOSE_STREAM_RESET || reason == CLOSE_CLIENT_RESET) {
-        decide(c, grpc_status_of_reset(error), str_from(close_reason_text(reason)));
+        decide(c, (int)(int)grpc_status_of_reset(error), str_from(close_reason_text(reason)));
     } else if (reason == CLOSE_DONE || close_reason_grpc_status(reason) < 0) {
         decide(c, c->is_server ? GRPC_CANCELLED : GRPC_UNAVAILABLE, str_from(close_reason_text(reason)));
     } else {

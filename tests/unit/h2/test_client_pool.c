@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -77,6 +78,13 @@ static void setup(void)
     socklen_t len = sizeof sa;
 
     fixture_setup();
+    memset(accepted, 0, sizeof accepted);
+    memset(askers, 0, sizeof askers);
+    accepted_count = 0;
+    connected = 0;
+    failures = 0;
+    closed = 0;
+    is_empty_told = false;
     listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     ck_assert_int_eq(bind(listener, (struct sockaddr *)&sa, sizeof sa), 0);
     ck_assert_int_eq(listen(listener, 100), 0);
@@ -122,7 +130,9 @@ static void teardown(void)
             heard_clear(&accepted[i].heard[j]);
         }
     }
-    close(listener);
+    if (listener >= 0) {
+        close(listener);
+    }
     fixture_teardown();
 }
 

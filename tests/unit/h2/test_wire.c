@@ -111,7 +111,7 @@ START_TEST(bytes_read_before_the_session_come_first)
 
     socket_pair(fds);
     peer.fd = fds[1];
-    raw_send(&peer, RAW_PREFACE + 10, RAW_PREFACE_LEN - 10);
+    raw_send(&peer, &RAW_PREFACE[10], RAW_PREFACE_LEN - 10);
     raw_settings(&peer, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 65535);
     raw_request(&out);
     raw_headers(&peer, 1, true, &out);
