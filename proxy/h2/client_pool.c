@@ -24,6 +24,7 @@ struct member {
     struct timer settings_timer;
     struct usec idle_since;
     bool is_pending; /* no SETTINGS yet */
+    bool has_served; /* a request was given to it */
 };
 
 struct client_pool {
@@ -48,12 +49,13 @@ static void dial(struct client_pool *p);
 
 /* --- waiters --- */
 
-static struct h2_session *session_with_room(struct client_pool *p)
+static struct h2_session *take_session_with_room(struct client_pool *p)
 {
     list_for_each(node, &p->members) {
         struct member *m = list_entry(node, struct member, node);
 
         if (m->session != NULL && h2_session_has_settings(m->session) && h2_session_capacity(m->session) > 0) {
+            m->has_served = true;
             return m->session;
         }
     }
@@ -84,27 +86,24 @@ static void fail_waiters(struct client_pool *p, enum close_reason reason)
     }
 }
 
-static uint32_t takers(const struct client_pool *p)
-{
-    uint32_t count = p->pending;
-
-    list_for_each(node, &p->members) {
-        const struct member *m = list_entry(node, struct member, node);
-
-        count += m->session != NULL && h2_session_has_settings(m->session) && !h2_session_is_going_away(m->session);
-    }
-    return count;
-}
-
 /* As many dials as the waiters need at the stream limit last seen. */
 static void dial_for_waiters(struct client_pool *p)
 {
-    uint32_t each = p->peer_max_streams > 0 ? p->peer_max_streams : 1;
-    uint32_t count = takers(p);
+    uint64_t each = p->peer_max_streams > 0 ? p->peer_max_streams : 1;
+    uint32_t awaited = p->pending; /* that will serve waiters, or fail them */
+    uint32_t counted = p->pending; /* against the maximum */
 
-    while (p->waiting > (uint64_t)p->pending * each && count < p->options->max_connections) {
+    list_for_each(node, &p->members) {
+        const struct member *m = list_entry(node, struct member, node);
+        bool is_leaving = !m->is_pending && h2_session_is_going_away(m->session);
+
+        counted += !m->is_pending && !is_leaving;
+        awaited += is_leaving && !m->has_served; /* about to fail them */
+    }
+    while (p->waiting > awaited * each && counted < p->options->max_connections) {
         dial(p);
-        count++;
+        awaited++;
+        counted++;
     }
 }
 
@@ -129,7 +128,7 @@ static void on_serve(struct deferred *d)
         tell_empty(p);
         return;
     }
-    while (p->waiting > 0 && (session = session_with_room(p)) != NULL) {
+    while (p->waiting > 0 && (session = take_session_with_room(p)) != NULL) {
         struct pool_waiter *w = next_waiter(p, &p->waiters);
 
         if (w == NULL) {
@@ -198,11 +197,12 @@ static void on_closed(struct h2_session *s, enum close_reason reason)
 {
     struct member *m = h2_session_ctx(s);
     struct client_pool *p = m->pool;
-    bool was_pending = m->is_pending;
+    /* A peer that says GOAWAY to every fresh connection would be dialled again for ever while somebody waits. */
+    bool has_failed = !p->is_closed && (m->is_pending || (!m->has_served && p->waiting > 0));
 
     m->session = NULL;
     member_free(m);
-    if (was_pending) {
+    if (has_failed) {
         connect_failed(p, reason);
     } else if (p->ops->on_session_closed != NULL) {
         p->ops->on_session_closed(p->ctx, reason);
@@ -369,7 +369,7 @@ enum pool_outcome client_pool_acquire(struct client_pool *p, struct pool_waiter 
     if (p->is_closed) {
         return POOL_FULL;
     }
-    session = p->waiting == 0 ? session_with_room(p) : NULL;
+    session = p->waiting == 0 ? take_session_with_room(p) : NULL;
     if (session != NULL) {
         *ret_session = session;
         return POOL_READY;

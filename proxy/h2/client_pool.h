@@ -45,7 +45,7 @@ struct pool_waiter {
 /* What the pool tells its owner, for the connect back-off and metrics. Any may be NULL. */
 struct pool_ops {
     void (*on_connected)(void *ctx, struct usec connect_time);         /* TCP is established */
-    void (*on_connect_failed)(void *ctx, enum close_reason reason);    /* also: it ended before its SETTINGS came */
+    void (*on_connect_failed)(void *ctx, enum close_reason reason);    /* also: it ended before it could serve */
     void (*on_session_closed)(void *ctx, enum close_reason reason);
     void (*on_empty)(void *ctx); /* the last session of a closed pool is gone: it may be freed (it is not freed by itself) */
 };

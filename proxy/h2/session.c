@@ -310,7 +310,7 @@ int h2_session_request(struct h2_session *s, struct h2_headers *headers, bool is
     int id;
 
     assert(s->role == H2_CLIENT);
-    if (h2_session_is_going_away(s) || nghttp2_session_check_request_allowed(s->ng) == 0) {
+    if (h2_session_is_going_away(s)) {
         h2_headers_free(&headers);
         return -EPIPE;
     }
@@ -377,7 +377,10 @@ uint32_t h2_session_capacity(const struct h2_session *s)
 
 bool h2_session_is_going_away(const struct h2_session *s)
 {
-    return s->state != H2_STATE_OPEN || s->is_goaway_received;
+    if (s->state != H2_STATE_OPEN || s->is_goaway_received) {
+        return true;
+    }
+    return s->role == H2_CLIENT && nghttp2_session_check_request_allowed(s->ng) == 0; /* also when the stream ids are used up */
 }
 
 struct usec h2_session_last_activity(const struct h2_session *s)

@@ -377,6 +377,25 @@ START_TEST(a_session_that_only_finishes_does_not_count_against_the_maximum)
 }
 END_TEST
 
+START_TEST(a_peer_that_sends_every_connection_away_fails_all_that_wait)
+{
+    pool_start();
+    ck_assert_int_eq(ask(0), POOL_WAITING);
+    ck_assert_int_eq(ask(1), POOL_WAITING);
+    for (int i = 0; i < 100 && accepted_count == 0; i++) {
+        loop_turn(loop, false);
+        accept_all();
+    }
+    h2_session_goaway(accepted[0].session, H2_NO_ERROR, CLOSE_DRAINED); /* with its SETTINGS */
+    settle_all();
+
+    ck_assert_int_eq(askers[0].reason, CLOSE_GOAWAY);
+    ck_assert_int_eq(askers[1].reason, CLOSE_GOAWAY);
+    ck_assert_uint_eq(connected, 1);
+    ck_assert_uint_eq(failures, 1);
+}
+END_TEST
+
 START_TEST(an_idle_session_is_closed_with_a_goaway)
 {
     bool is_gone = false;
@@ -471,7 +490,8 @@ END_TEST
 UNIT_MAIN("client_pool", setup, teardown, the_first_request_dials_and_waits, a_full_session_makes_the_pool_grow,
           no_request_is_sent_before_the_limit_is_known, past_its_connections_requests_queue_and_past_the_queue_they_are_refused,
           who_has_left_the_queue_is_not_called, a_refused_connection_fails_all_that_wait,
-          a_peer_that_sends_no_settings_fails_all_that_wait, a_session_that_goes_away_is_replaced,
+          a_peer_that_sends_no_settings_fails_all_that_wait, a_peer_that_sends_every_connection_away_fails_all_that_wait,
+          a_session_that_goes_away_is_replaced,
           a_session_that_only_finishes_does_not_count_against_the_maximum, an_idle_session_is_closed_with_a_goaway,
           a_session_with_a_stream_is_not_idle, a_closed_pool_fails_waiters_and_lets_streams_finish, an_unused_pool_closes_at_once,
           a_pool_may_be_freed_by_its_last_waiter)
