@@ -123,8 +123,8 @@ static int start(struct program *p)
         return fail(addr_format(&p->settings->admin_address, listen), error);
     }
     options.listen = ads_server_addr(p->ads);
-    log_info(LOG_APP, NULL, "outrigger-api %s serves %zu Services from %s at %s", OUTRIGGER_VERSION, model_service_count(p->model),
-             p->settings->manifests, addr_format(&options.listen, listen));
+    log_info(LOG_APP, NULL, "outrigger-api %s serves %zu Services from %s at %s", OUTRIGGER_VERSION,
+             model_service_count(p->model), p->settings->manifests, addr_format(&options.listen, listen));
     return 0;
 }
 

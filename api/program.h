@@ -21,9 +21,9 @@
 #include "net/signals.h"
 #include "net/timer.h"
 
-#include "api/settings.h"
 #include "api/metrics.h"
 #include "api/model/model.h"
+#include "api/settings.h"
 #include "api/source/manifests.h"
 #include "api/xds/ads_server.h"
 #include "api/xds/debounce.h"

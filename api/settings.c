@@ -3,7 +3,7 @@
 #include "api/settings.h"
 
 static const struct setting rows[] = {
-#define X(field, type, flag, kind, fallback, min, max, choices, help)                                                              \
+#define X(field, type, flag, kind, fallback, min, max, choices, help) \
     {flag, kind, offsetof(struct api_settings, field), fallback, min, max, choices, help},
 #include "api/settings.def"
 #undef X

@@ -125,9 +125,7 @@ static bool add_endpoint_differences(struct changes *c, const struct backend_por
     size_t o = 0, n = 0;
 
     while (o < old->count || n < new->count) {
-        int order = o == old->count   ? 1
-                    : n == new->count ? -1
-                                      : backend_endpoint_compare(&old->endpoints[o], &new->endpoints[n]);
+        int order = o == old->count ? 1 : n == new->count ? -1 : backend_endpoint_compare(&old->endpoints[o], &new->endpoints[n]);
 
         if (order < 0) {
             add_addr(c, &old->endpoints[o++].addr, BITS_ALL);

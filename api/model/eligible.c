@@ -18,8 +18,8 @@ static bool is_last_resort(const struct backend_endpoint *e)
 }
 
 /* Family and node; the conditions come later, for the fallback needs to know whether anybody left is ready. */
-static size_t reachable_endpoints(const struct backend *b, const struct backend_port *port, enum addr_family family, struct str node,
-                                  struct eligible *out)
+static size_t reachable_endpoints(const struct backend *b, const struct backend_port *port, enum addr_family family,
+                                  struct str node, struct eligible *out)
 {
     bool has_family = backend_port_has_family(port, family);
     size_t count = 0;

@@ -74,12 +74,10 @@ static Google__Protobuf__UInt32Value *make_u32(struct arena *a, uint32_t value)
 /* "Ask on the stream you are on." */
 static Envoy__Config__Core__V3__ConfigSource *make_ads_source(struct arena *a)
 {
-    Envoy__Config__Core__V3__ConfigSource *source =
-        make(a, &envoy__config__core__v3__config_source__descriptor);
+    Envoy__Config__Core__V3__ConfigSource *source = make(a, &envoy__config__core__v3__config_source__descriptor);
 
     source->config_source_specifier_case = ENVOY__CONFIG__CORE__V3__CONFIG_SOURCE__CONFIG_SOURCE_SPECIFIER_ADS;
-    source->ads =
-        make(a, &envoy__config__core__v3__aggregated_config_source__descriptor);
+    source->ads = make(a, &envoy__config__core__v3__aggregated_config_source__descriptor);
     source->resource_api_version = ENVOY__CONFIG__CORE__V3__API_VERSION__V3;
     return source;
 }
@@ -114,7 +112,8 @@ static Google__Protobuf__Any *make_connection_manager(struct arena *a, const cha
     hcm.n_http_filters = 1;
     hcm.http_filters = make_array(a, 1);
     hcm.http_filters[0] = make_router_filter(a);
-    return make_any(a, TYPE_PREFIX "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", &hcm.base);
+    return make_any(a, TYPE_PREFIX "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+                    &hcm.base);
 }
 
 struct encoded encode_http_listener(const char *name)
@@ -136,10 +135,8 @@ struct encoded encode_http_listener(const char *name)
 static Envoy__Config__Listener__V3__FilterChain *make_tcp_chain(struct arena *a, const char *cluster)
 {
     Envoy__Extensions__Filters__Network__TcpProxy__V3__TcpProxy tcp;
-    Envoy__Config__Listener__V3__FilterChain *chain =
-        make(a, &envoy__config__listener__v3__filter_chain__descriptor);
-    Envoy__Config__Listener__V3__Filter *filter =
-        make(a, &envoy__config__listener__v3__filter__descriptor);
+    Envoy__Config__Listener__V3__FilterChain *chain = make(a, &envoy__config__listener__v3__filter_chain__descriptor);
+    Envoy__Config__Listener__V3__Filter *filter = make(a, &envoy__config__listener__v3__filter__descriptor);
 
     envoy__extensions__filters__network__tcp_proxy__v3__tcp_proxy__init(&tcp);
     tcp.stat_prefix = copy_text(a, cluster);
@@ -190,8 +187,7 @@ static Envoy__Config__Route__V3__Route *make_route(struct arena *a, const char *
 
 static Envoy__Config__Route__V3__VirtualHost *make_virtual_host(struct arena *a, const struct encode_virtual_host *from)
 {
-    Envoy__Config__Route__V3__VirtualHost *host =
-        make(a, &envoy__config__route__v3__virtual_host__descriptor);
+    Envoy__Config__Route__V3__VirtualHost *host = make(a, &envoy__config__route__v3__virtual_host__descriptor);
 
     host->name = copy_text(a, from->cluster);
     host->n_domains = from->domain_count;
@@ -226,13 +222,13 @@ struct encoded encode_route(const char *name, const struct encode_virtual_host *
 
 /* --- Cluster --- */
 
-static Envoy__Config__Cluster__V3__LoadBalancingPolicy__Policy *make_policy(struct arena *a, const char *name, Google__Protobuf__Any *config)
+static Envoy__Config__Cluster__V3__LoadBalancingPolicy__Policy *make_policy(struct arena *a, const char *name,
+                                                                            Google__Protobuf__Any *config)
 {
     Envoy__Config__Cluster__V3__LoadBalancingPolicy__Policy *policy =
         make(a, &envoy__config__cluster__v3__load_balancing_policy__policy__descriptor);
 
-    policy->typed_extension_config =
-        make(a, &envoy__config__core__v3__typed_extension_config__descriptor);
+    policy->typed_extension_config = make(a, &envoy__config__core__v3__typed_extension_config__descriptor);
     policy->typed_extension_config->name = copy_text(a, name);
     policy->typed_extension_config->typed_config = config;
     return policy;
@@ -251,9 +247,9 @@ static Envoy__Config__Cluster__V3__LoadBalancingPolicy *make_policies(struct are
     least.choice_count = make_u32(a, LEAST_REQUEST_CHOICES);
     list->n_policies = 2;
     list->policies = make_array(a, 2);
-    list->policies[0] =
-        make_policy(a, "envoy.load_balancing_policies.least_request",
-                    make_any(a, TYPE_PREFIX "envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest", &least.base));
+    list->policies[0] = make_policy(
+        a, "envoy.load_balancing_policies.least_request",
+        make_any(a, TYPE_PREFIX "envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest", &least.base));
     list->policies[1] =
         make_policy(a, "envoy.load_balancing_policies.round_robin",
                     make_any(a, TYPE_PREFIX "envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin", &robin.base));
@@ -271,11 +267,11 @@ struct encoded encode_cluster(const char *name)
     cluster.name = copy_text(&a, name);
     cluster.cluster_discovery_type_case = ENVOY__CONFIG__CLUSTER__V3__CLUSTER__CLUSTER_DISCOVERY_TYPE_TYPE;
     cluster.type = ENVOY__CONFIG__CLUSTER__V3__CLUSTER__DISCOVERY_TYPE__EDS;
-    cluster.eds_cluster_config =
-        make(&a, &envoy__config__cluster__v3__cluster__eds_cluster_config__descriptor);
+    cluster.eds_cluster_config = make(&a, &envoy__config__cluster__v3__cluster__eds_cluster_config__descriptor);
     cluster.eds_cluster_config->eds_config = make_ads_source(&a);
     cluster.eds_cluster_config->service_name = copy_text(&a, name);
-    cluster.lb_policy = ENVOY__CONFIG__CLUSTER__V3__CLUSTER__LB_POLICY__ROUND_ROBIN; /* LEAST_REQUEST here makes C-core refuse it */
+    cluster.lb_policy =
+        ENVOY__CONFIG__CLUSTER__V3__CLUSTER__LB_POLICY__ROUND_ROBIN; /* LEAST_REQUEST here makes C-core refuse it */
     cluster.load_balancing_policy = make_policies(&a);
     out = pack(&cluster.base);
     arena_deinit(&a);
@@ -288,8 +284,7 @@ static Envoy__Config__Core__V3__Address *make_address(struct arena *a, const str
 {
     char ip[ADDR_TEXT_SIZE];
     Envoy__Config__Core__V3__Address *address = make(a, &envoy__config__core__v3__address__descriptor);
-    Envoy__Config__Core__V3__SocketAddress *socket =
-        make(a, &envoy__config__core__v3__socket_address__descriptor);
+    Envoy__Config__Core__V3__SocketAddress *socket = make(a, &envoy__config__core__v3__socket_address__descriptor);
 
     socket->address = copy_text(a, addr_format_ip(from, ip));
     socket->port_specifier_case = ENVOY__CONFIG__CORE__V3__SOCKET_ADDRESS__PORT_SPECIFIER_PORT_VALUE;
@@ -318,7 +313,8 @@ static void add_field(struct arena *a, Google__Protobuf__Struct *to, const char 
 static Envoy__Config__Core__V3__Metadata *make_metadata(struct arena *a, const struct backend_endpoint *from)
 {
     Envoy__Config__Core__V3__Metadata *metadata = make(a, &envoy__config__core__v3__metadata__descriptor);
-    Envoy__Config__Core__V3__Metadata__FilterMetadataEntry *entry = make(a, &envoy__config__core__v3__metadata__filter_metadata_entry__descriptor);
+    Envoy__Config__Core__V3__Metadata__FilterMetadataEntry *entry =
+        make(a, &envoy__config__core__v3__metadata__filter_metadata_entry__descriptor);
 
     entry->key = copy_text(a, METADATA_KEY);
     entry->value = make(a, &google__protobuf__struct__descriptor);
@@ -334,8 +330,7 @@ static Envoy__Config__Core__V3__Metadata *make_metadata(struct arena *a, const s
 
 static Envoy__Config__Endpoint__V3__LbEndpoint *make_endpoint(struct arena *a, const struct eligible *from)
 {
-    Envoy__Config__Endpoint__V3__LbEndpoint *e =
-        make(a, &envoy__config__endpoint__v3__lb_endpoint__descriptor);
+    Envoy__Config__Endpoint__V3__LbEndpoint *e = make(a, &envoy__config__endpoint__v3__lb_endpoint__descriptor);
 
     e->host_identifier_case = ENVOY__CONFIG__ENDPOINT__V3__LB_ENDPOINT__HOST_IDENTIFIER_ENDPOINT;
     e->endpoint = make(a, &envoy__config__endpoint__v3__endpoint__descriptor);
@@ -347,7 +342,8 @@ static Envoy__Config__Endpoint__V3__LbEndpoint *make_endpoint(struct arena *a, c
 }
 
 /* The endpoints of one zone. Its weight is their number, so that all endpoints weigh the same whatever their zone. */
-static Envoy__Config__Endpoint__V3__LocalityLbEndpoints *make_locality(struct arena *a, const struct eligible *endpoints, size_t count)
+static Envoy__Config__Endpoint__V3__LocalityLbEndpoints *make_locality(struct arena *a, const struct eligible *endpoints,
+                                                                       size_t count)
 {
     Envoy__Config__Endpoint__V3__LocalityLbEndpoints *l =
         make(a, &envoy__config__endpoint__v3__locality_lb_endpoints__descriptor);

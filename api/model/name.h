@@ -27,8 +27,8 @@ enum name_kind {
 
 struct name {
     enum name_kind kind;
-    struct addr addr;        /* NAME_ADDRESS */
-    struct str namespace;    /* NAME_HOST: empty where the host is a bare Service name */
+    struct addr addr;     /* NAME_ADDRESS */
+    struct str namespace; /* NAME_HOST: empty where the host is a bare Service name */
     struct str service;
     uint16_t port;
     enum addr_family family; /* NAME_CLUSTER with "/IPv4" or "/IPv6", else ADDR_NONE */

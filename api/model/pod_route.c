@@ -86,8 +86,8 @@ static bool may_be_short(const struct claimed_address *address, const struct cla
     return str_eq(str_from(claim->backend->service->namespace), namespace);
 }
 
-static void add_service(struct pod_route *r, const struct claimed_address *address, const struct claim *claim, struct str namespace,
-                        struct str cluster_domain)
+static void add_service(struct pod_route *r, const struct claimed_address *address, const struct claim *claim,
+                        struct str namespace, struct str cluster_domain)
 {
     struct encode_virtual_host *host = &r->hosts[r->host_count];
 

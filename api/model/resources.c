@@ -161,7 +161,8 @@ static struct str view_node(struct lookup *l)
 static bool find_service(const struct lookup *l, struct str namespace, struct target *ret_target)
 {
     const struct backend *b = world_find(l->r->world, namespace, l->name.service);
-    const struct backend_port *port = b == NULL || b->service->type == SERVICE_EXTERNAL ? NULL : backend_find_port(b, l->name.port);
+    const struct backend_port *port =
+        b == NULL || b->service->type == SERVICE_EXTERNAL ? NULL : backend_find_port(b, l->name.port);
 
     if (port == NULL) {
         return false;
@@ -231,9 +232,8 @@ static bool resolve_cluster(const struct lookup *l, struct target *ret_target)
     }
     primary = backend_port_primary_family(ret_target->backend, ret_target->port);
     ret_target->family = l->name.family == ADDR_NONE ? primary : l->name.family;
-    return l->name.family == ADDR_NONE ||
-           (l->name.family != primary && backend_port_has_family(ret_target->port, primary) &&
-            backend_port_has_family(ret_target->port, l->name.family));
+    return l->name.family == ADDR_NONE || (l->name.family != primary && backend_port_has_family(ret_target->port, primary) &&
+                                           backend_port_has_family(ret_target->port, l->name.family));
 }
 
 /* --- answers --- */
@@ -427,9 +427,7 @@ static void move_claims(struct resources *r, struct changes *changes, const stru
     size_t old_count = old == NULL ? 0 : old->count, o = 0, n = 0;
 
     while (o < old_count || n < new->count) {
-        int order = o == old_count    ? 1
-                    : n == new->count ? -1
-                                      : backend_compare(old->backends[o], new->backends[n]);
+        int order = o == old_count ? 1 : n == new->count ? -1 : backend_compare(old->backends[o], new->backends[n]);
         const struct backend *gone = order <= 0 ? old->backends[o++] : NULL;
         const struct backend *come = order >= 0 ? new->backends[n++] : NULL;
 

@@ -157,7 +157,8 @@ bool fields_ip(struct fields *f, const struct yaml_node *item, struct addr *ret_
     return true;
 }
 
-bool fields_choice(struct fields *f, const struct yaml_node *map, const char *key, const char *const *choices, unsigned *ret_index)
+bool fields_choice(struct fields *f, const struct yaml_node *map, const char *key, const char *const *choices,
+                   unsigned *ret_index)
 {
     struct str text;
 

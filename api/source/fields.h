@@ -23,8 +23,8 @@
 
 struct fields {
     struct yaml_error *error;
-    const char *kind;   /* of the object being read, for messages */
-    struct str name;    /* and its name, once known */
+    const char *kind; /* of the object being read, for messages */
+    struct str name;  /* and its name, once known */
     bool is_failed;
 };
 

@@ -25,12 +25,12 @@
 struct folder_file {
     char *name;
     struct manifest good;
-    struct stat read_as;   /* of the text last read; st_ino 0 before the first time */
-    bool is_racy;          /* read so soon after it was written that a later write may look the same */
-    bool is_busy;          /* somebody writes it: not read before they close it */
-    bool is_wrong;         /* the present text cannot be used */
+    struct stat read_as;     /* of the text last read; st_ino 0 before the first time */
+    bool is_racy;            /* read so soon after it was written that a later write may look the same */
+    bool is_busy;            /* somebody writes it: not read before they close it */
+    bool is_wrong;           /* the present text cannot be used */
     struct yaml_error error; /* the reason, so as not to log it twice */
-    uint64_t seen;         /* the last scan that met it */
+    uint64_t seen;           /* the last scan that met it */
 };
 
 struct folder {

@@ -23,13 +23,13 @@
 #include "api/source/folder.h"
 
 #define QUIET_MS 50
-#define PATIENCE_MS 500 /* a folder that is never quiet is scanned all the same */
-#define RETRY_SECONDS 1 /* while there is no inotify watch */
+#define PATIENCE_MS 500  /* a folder that is never quiet is scanned all the same */
+#define RETRY_SECONDS 1  /* while there is no inotify watch */
 #define SILENT_SECONDS 2 /* after a write without a close: truncate(2) has none */
 
-#define WATCHED                                                                                                                      \
-    (IN_MODIFY | IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF |  \
-     IN_ONLYDIR)
+#define WATCHED                                                                                                      \
+    (IN_MODIFY | IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_DELETE_SELF | \
+     IN_MOVE_SELF | IN_ONLYDIR)
 
 /* An object that this source has put into the model. */
 struct applied {
@@ -37,8 +37,8 @@ struct applied {
     bool is_slice;
     char *namespace;
     char *name;
-    const char *file;      /* of this round; valid while `round` is the current one */
-    char *doubled_in;      /* the file whose version was last reported as unused, or NULL */
+    const char *file; /* of this round; valid while `round` is the current one */
+    char *doubled_in; /* the file whose version was last reported as unused, or NULL */
     uint64_t round;
 };
 
@@ -114,7 +114,8 @@ static void put_file(struct manifests *m, const struct folder_file *file)
         struct service *s = file->good.services[i];
 
         if (claim(m, need_applied(m, false, s->namespace, s->name), file->name) && !model_put_service(m->model, service_ref(s))) {
-            log_error(LOG_SOURCE, file->name, "more than %d Services: %s/%s is left out", MODEL_SERVICES_MAX, s->namespace, s->name);
+            log_error(LOG_SOURCE, file->name, "more than %d Services: %s/%s is left out", MODEL_SERVICES_MAX, s->namespace,
+                      s->name);
         }
     }
     for (size_t i = 0; i < file->good.slice_count; i++) {

@@ -25,16 +25,15 @@
 
 #include "api/model/model.h"
 
-
 struct manifests;
 
 struct manifests_status {
-    size_t files;        /* being followed */
-    size_t wrong_files;  /* of these, those whose present text cannot be used */
+    size_t files;       /* being followed */
+    size_t wrong_files; /* of these, those whose present text cannot be used */
     size_t services;
     size_t slices;
     uint64_t scans;
-    uint64_t errors;     /* failed readings since the start */
+    uint64_t errors; /* failed readings since the start */
 };
 
 /* `folder` is copied. `on_change` is called from the loop after the model changed, never from manifests_start. */

@@ -152,8 +152,7 @@ static bool read_addresses(struct fields *f, struct service *s, const struct yam
     if (s->type != SERVICE_CLUSTER_IP) {
         return true;
     }
-    if (cluster_ip != NULL && cluster_ip->text.len > 0 &&
-        !add_ip(f, s, cluster_ip, ADDRESS_CLUSTER_IP)) {
+    if (cluster_ip != NULL && cluster_ip->text.len > 0 && !add_ip(f, s, cluster_ip, ADDRESS_CLUSTER_IP)) {
         return false;
     }
     return read_ip_list(f, s, spec, "clusterIPs", ADDRESS_CLUSTER_IP) && read_ingress(f, s, object) &&
@@ -269,8 +268,7 @@ static bool read_conditions(struct fields *f, const struct yaml_node *endpoint, 
     e->is_ready = true;
     e->is_serving = true;
     return fields_map(f, endpoint, "conditions", &conditions) && fields_bool(f, conditions, "ready", &e->is_ready) &&
-           fields_bool(f, conditions, "serving", &e->is_serving) &&
-           fields_bool(f, conditions, "terminating", &e->is_terminating);
+           fields_bool(f, conditions, "serving", &e->is_serving) && fields_bool(f, conditions, "terminating", &e->is_terminating);
 }
 
 static bool read_target(struct fields *f, const struct yaml_node *endpoint, struct slice_endpoint_args *e)
@@ -301,7 +299,8 @@ static bool read_address(struct fields *f, const struct yaml_node *endpoint, uns
     if (!fields_ip(f, addresses->items[0], &e->ip)) {
         return false;
     }
-    return e->ip.family == family || fields_fail(f, addresses->items[0], "an address is not %s, the slice's addressType", families[family]);
+    return e->ip.family == family ||
+           fields_fail(f, addresses->items[0], "an address is not %s, the slice's addressType", families[family]);
 }
 
 static bool read_endpoint(struct fields *f, struct slice *s, const struct yaml_node *endpoint, unsigned family)

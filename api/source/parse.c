@@ -64,8 +64,8 @@ static void note_other(struct manifest *m, const struct yaml_node *object, struc
         struct other_kind *other = &m->others[m->other_count++];
 
         other->line = object->line;
-        snprintf(other->kind, sizeof other->kind, "%.*s", (int)(kind.len < sizeof other->kind ? kind.len : sizeof other->kind - 1),
-                 kind.p);
+        snprintf(other->kind, sizeof other->kind, "%.*s",
+                 (int)(kind.len < sizeof other->kind ? kind.len : sizeof other->kind - 1), kind.p);
     }
 }
 

@@ -213,7 +213,8 @@ bool delta_state_next(struct delta_state *s, const struct view *view, enum resou
 
 /* --- life --- */
 
-void delta_state_init(struct delta_state *s, struct topics *t, struct resources *r, struct api_metrics *m, uint64_t max_subscriptions)
+void delta_state_init(struct delta_state *s, struct topics *t, struct resources *r, struct api_metrics *m,
+                      uint64_t max_subscriptions)
 {
     *s = (struct delta_state){
         .resources = r, .topics = t, .metrics = m, .max_subscriptions = max_subscriptions, .step = STEP_COUNT};

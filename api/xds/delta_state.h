@@ -51,7 +51,8 @@ struct delta_state {
 
 enum delta_outcome { DELTA_TAKEN, DELTA_BAD_NAME, DELTA_TOO_MANY };
 
-void delta_state_init(struct delta_state *s, struct topics *t, struct resources *r, struct api_metrics *m, uint64_t max_subscriptions);
+void delta_state_init(struct delta_state *s, struct topics *t, struct resources *r, struct api_metrics *m,
+                      uint64_t max_subscriptions);
 void delta_state_deinit(struct delta_state *s);
 
 /* A name that is subscribed already is told again. "*" subscribes to nothing. */

@@ -218,7 +218,8 @@ static void take_message(struct delta_stream *s, const delta_request *m)
     if (!s->has_node) {
         s->has_node = true;
         node_take(&s->node, m->node);
-        log_debug(LOG_DISCOVERY, id_of(s), "stream from %s, namespace \"%s\", node \"%s\"", s->peer, s->node.namespace, s->node.name);
+        log_debug(LOG_DISCOVERY, id_of(s), "stream from %s, namespace \"%s\", node \"%s\"", s->peer, s->node.namespace,
+                  s->node.name);
     }
     if (resource_type_from_url(str_from(m->type_url), &type)) {
         take_request(s, type, m);

@@ -59,4 +59,5 @@ void delta_hub_cut(struct delta_hub *h);
 void delta_hub_finish(struct delta_hub *h, enum grpc_status status, struct str message);
 
 /* Serves a request for the method. `peer` is for logs (copied). Takes `headers`. */
-void delta_stream_accept(struct delta_hub *h, struct h2_stream *stream, struct h2_headers *headers, bool is_end, const char *peer);
+void delta_stream_accept(struct delta_hub *h, struct h2_stream *stream, struct h2_headers *headers, bool is_end,
+                         const char *peer);

@@ -31,7 +31,7 @@ struct topic {
 
 struct subscription {
     struct list in_topic;
-    struct topic *topic; /* link; NULL while not subscribed */
+    struct topic *topic;                        /* link; NULL while not subscribed */
     void (*on_changed)(struct subscription *s); /* the answer may differ now; must neither subscribe nor cancel */
 };
 

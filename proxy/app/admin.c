@@ -161,7 +161,8 @@ static const struct http_page pages[] = {
     {HTTP_GET, "/ready", false, handle_ready, "200 while it takes traffic; 503 while draining"},
     {HTTP_GET, "/metrics", false, handle_metrics, "Prometheus text format"},
     {HTTP_GET, "/config", true, handle_config, "the settings in force"},
-    {HTTP_GET, "/endpoints", true, handle_endpoints, "destinations, what they were detected as, endpoints as the balancer sees them"},
+    {HTTP_GET, "/endpoints", true, handle_endpoints,
+     "destinations, what they were detected as, endpoints as the balancer sees them"},
     {HTTP_GET, "/log-level", true, handle_log_level, "the log levels"},
     {HTTP_POST, "/log-level", true, handle_set_log_level, "?level=warn,h2=debug changes them"},
 };

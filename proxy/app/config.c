@@ -6,7 +6,7 @@
 #define USER_TIMEOUT usec_from_s(20) /* unacknowledged bytes: a host that died is noticed (architecture: within 20 s) */
 
 static const struct setting rows[] = {
-#define X(field, type, flag, kind, fallback, min, max, choices, help)                                                          \
+#define X(field, type, flag, kind, fallback, min, max, choices, help) \
     {flag, kind, offsetof(struct proxy_settings, field), fallback, min, max, choices, help},
 #include "app/settings.def"
 #undef X
@@ -14,7 +14,8 @@ static const struct setting rows[] = {
 
 const struct settings_program proxy_program = {
     .name = "outrigger-proxy",
-    .summary = "The sidecar: balances every HTTP/2 request over a Service's endpoints by latency, passes all else through as raw TCP.",
+    .summary =
+        "The sidecar: balances every HTTP/2 request over a Service's endpoints by latency, passes all else through as raw TCP.",
     .rows = rows,
     .row_count = ARRAY_LEN(rows),
 };

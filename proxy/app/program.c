@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "version.h"
 
-#define API_PATIENCE usec_from_s(2)     /* /ready waits no longer for the api's first answer */
+#define API_PATIENCE usec_from_s(2) /* /ready waits no longer for the api's first answer */
 #define DRAIN_POLL usec_from_ms(100)
 
 static uint64_t random_seed(void)

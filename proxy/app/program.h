@@ -43,7 +43,7 @@ struct program {
     struct acceptor *acceptor;
     struct http_server *admin;
     struct signals signals;
-    struct timer shutdown;   /* the next step of the end */
+    struct timer shutdown; /* the next step of the end */
     struct usec started;
     struct usec grace_until;
 };

@@ -11,8 +11,8 @@
 
 const struct metric_family program_families[PROGRAM_FAMILY_COUNT] = {
 #define X(id, kind_, metric_, labels_, help_) [id] = {.kind = kind_, .name = #metric_, .help = help_, .labels = labels_},
-#include "flow/metrics.def"
 #include "app/metrics.def"
+#include "flow/metrics.def"
 #undef X
 };
 

@@ -285,8 +285,8 @@ static void print_endpoint(const struct endpoint *e, const struct print *p)
     struct balancer_view v;
 
     balancer_view(&e->stats, &e->cluster->set, p->now, &v);
-    text_printf(p->out, "  %-24s %-12s ewma %.3f ms%s  success %.3f  in flight %u  cost %.0f  connections %u  waiting %u", e->text,
-                e->is_present ? state_labels[endpoint_state(&v)] : "leaving", (double)v.latency.v / 1e3,
+    text_printf(p->out, "  %-24s %-12s ewma %.3f ms%s  success %.3f  in flight %u  cost %.0f  connections %u  waiting %u",
+                e->text, e->is_present ? state_labels[endpoint_state(&v)] : "leaving", (double)v.latency.v / 1e3,
                 v.is_measured ? "" : " (peers' median)", v.success, v.in_flight, v.cost, client_pool_connections(e->pool),
                 client_pool_waiting(e->pool));
     if (v.is_ejected) {

@@ -81,8 +81,8 @@ struct cluster {
     struct retry_budget retries;
     struct service_metrics metrics;
     struct metric *states[ENDPOINT_STATE_COUNT]; /* refreshed at scrape */
-    uint64_t reconciled; /* version of the backend it was last reconciled with; 0: never */
-    bool is_listed;      /* in the table, or being taken apart */
+    uint64_t reconciled;                         /* version of the backend it was last reconciled with; 0: never */
+    bool is_listed;                              /* in the table, or being taken apart */
 };
 
 struct endpoint {
@@ -95,9 +95,9 @@ struct endpoint {
     char *name;
     struct load *load;
     struct client_pool *pool;
-    uint32_t users;   /* exchanges */
-    bool is_present;  /* in the latest snapshot */
-    bool is_kept;     /* mark of one reconciliation */
+    uint32_t users;                /* exchanges */
+    bool is_present;               /* in the latest snapshot */
+    bool is_kept;                  /* mark of one reconciliation */
     struct endpoint_series series; /* all NULL unless switched on */
 };
 

@@ -14,8 +14,8 @@ struct cluster_table {
     struct worker *worker; /* owner */
     struct load_registry *loads;
     struct hash_table by_name;
-    size_t cluster_count;  /* listed and retired */
-    struct list idle; /* clusters without users, the longest idle first */
+    size_t cluster_count; /* listed and retired */
+    struct list idle;     /* clusters without users, the longest idle first */
 };
 
 /* A new endpoint of `c`, in its set. */

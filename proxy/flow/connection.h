@@ -35,7 +35,14 @@
 struct http_side;
 struct relay;
 
-enum connection_state { CONNECTION_DETECTING, CONNECTION_ASKING, CONNECTION_DIALLING, CONNECTION_RELAYING, CONNECTION_HTTP, CONNECTION_CLOSED };
+enum connection_state {
+    CONNECTION_DETECTING,
+    CONNECTION_ASKING,
+    CONNECTION_DIALLING,
+    CONNECTION_RELAYING,
+    CONNECTION_HTTP,
+    CONNECTION_CLOSED
+};
 
 struct connection {
     struct worker *worker; /* owner */
@@ -51,7 +58,7 @@ struct connection {
     struct stream server; /* the speculative dial, until relay or session takes it */
     struct connect dial;
     struct detect detect;
-    int dial_error;       /* negative errno once the dial failed */
+    int dial_error; /* negative errno once the dial failed */
     bool has_dialled;
     bool is_http;         /* what the dial is for, in state DIALLING */
     bool is_client_ended; /* its FIN was read */

@@ -16,7 +16,7 @@
 struct exchange {
     struct list node;
     struct grave grave;
-    struct http_side *http;   /* link; NULL once abandoned */
+    struct http_side *http; /* link; NULL once abandoned */
     struct worker *worker;
     struct h2_stream *client; /* link: towards the client */
     struct h2_stream *server; /* link: towards the endpoint or app; NULL between attempts */
@@ -25,8 +25,8 @@ struct exchange {
     struct h2_headers *trailers; /* of the request */
     struct body_copy copy;
 
-    struct cluster *cluster;   /* reference; NULL inbound */
-    struct endpoint *endpoint; /* reference, of the attempt under way */
+    struct cluster *cluster;                   /* reference; NULL inbound */
+    struct endpoint *endpoint;                 /* reference, of the attempt under way */
     struct endpoint *tried[CLUSTER_TRIED_MAX]; /* compared only, never followed: they may be gone */
     unsigned tried_count;
     unsigned attempts;
@@ -40,11 +40,11 @@ struct exchange {
     unsigned http_status;
 
     bool is_grpc : 1;
-    bool is_waiting : 1;          /* for a connection */
+    bool is_waiting : 1; /* for a connection */
     bool is_request_ended : 1;
-    bool is_answered : 1;         /* response headers went to the client */
+    bool is_answered : 1; /* response headers went to the client */
     bool is_response_ended : 1;
-    bool is_over : 1;             /* the proxy has answered or reset: what still comes is thrown away */
+    bool is_over : 1; /* the proxy has answered or reset: what still comes is thrown away */
 };
 
 /* How an attempt ended, as far as the endpoint is concerned. */

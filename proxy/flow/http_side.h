@@ -23,17 +23,17 @@ struct http_side {
     struct connection *connection; /* owner */
     struct worker *worker;
     struct grave grave;
-    struct h2_session *session;    /* towards the client; NULL once closed */
+    struct h2_session *session; /* towards the client; NULL once closed */
     struct list exchanges;
 
     /* outbound */
-    struct snapshot *snapshot;   /* NULL until discovery answers */
-    struct cluster **clusters;   /* one for each of the snapshot's backends */
+    struct snapshot *snapshot; /* NULL until discovery answers */
+    struct cluster **clusters; /* one for each of the snapshot's backends */
     size_t cluster_count;
-    struct cluster *original;    /* stand-in while there is no snapshot, and for routes that lead nowhere else */
+    struct cluster *original; /* stand-in while there is no snapshot, and for routes that lead nowhere else */
 
     /* inbound */
-    struct h2_session *app;      /* NULL once closed */
+    struct h2_session *app; /* NULL once closed */
     struct service_metrics app_metrics;
     char app_name[ADDR_TEXT_SIZE]; /* "10.0.0.7:50051", the label of app_metrics */
 };

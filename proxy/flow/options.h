@@ -22,18 +22,17 @@ struct flow_options {
     struct addr inbound;
     struct addr inbound_twin;
 
-    struct usec detect_silence;  /* client silent for this long: dial the original destination */
-    struct usec detect_hold;     /* longest hold of a preface prefix while the server says nothing */
+    struct usec detect_silence;      /* client silent for this long: dial the original destination */
+    struct usec detect_hold;         /* longest hold of a preface prefix while the server says nothing */
     struct usec server_first_memory; /* how long a server-first destination is remembered */
 
     struct usec discovery_timeout;   /* no answer for this long: serve from the original destination */
     struct usec discovery_retention; /* addresses and clusters nobody uses are kept for this long */
     struct usec connect_timeout;
 
-
-    uint32_t retry_attempts;     /* deliveries of one request, the first included */
-    size_t retry_buffer_bytes;   /* of a request's body kept for another attempt */
-    size_t retry_process_bytes;  /* of all requests together */
+    uint32_t retry_attempts;    /* deliveries of one request, the first included */
+    size_t retry_buffer_bytes;  /* of a request's body kept for another attempt */
+    size_t retry_process_bytes; /* of all requests together */
 
     bool has_endpoint_metrics;
     bool has_forwarded_for;

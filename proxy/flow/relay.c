@@ -22,7 +22,7 @@ struct direction_flow {
     uint8_t *held; /* bytes `to` has not taken; NULL when none */
     size_t held_len;
     size_t held_sent;
-    unsigned full_reads; /* in a row */
+    unsigned full_reads;      /* in a row */
     struct splice_pipe *pipe; /* in bulk mode */
     bool is_ended;            /* FIN read */
     bool is_shut;             /* FIN passed on */

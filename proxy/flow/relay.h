@@ -32,7 +32,7 @@ struct relay_start {
     size_t from_client_len;
     const void *from_server;
     size_t from_server_len;
-    bool is_client_ended;    /* the client's FIN was read already */
+    bool is_client_ended; /* the client's FIN was read already */
     bool is_server_ended;
     struct metric *to_server_bytes;
     struct metric *to_client_bytes;

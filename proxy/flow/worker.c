@@ -28,8 +28,8 @@ static void on_janitor(struct timer *t)
     timer_set(&w->janitor, JANITOR_PERIOD);
 }
 
-struct worker *worker_new(unsigned index, const struct flow_options *options, struct metric_shard *shard, struct discovery *discovery,
-                          struct load_registry *loads, uint64_t rng_seed)
+struct worker *worker_new(unsigned index, const struct flow_options *options, struct metric_shard *shard,
+                          struct discovery *discovery, struct load_registry *loads, uint64_t rng_seed)
 {
     struct worker *w = mem_alloc(sizeof *w);
 

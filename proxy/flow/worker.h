@@ -36,7 +36,7 @@ struct worker {
     struct splice_pool *pipes;
     struct server_first *server_first;
     struct flow_metrics metrics;
-    struct copy_budget copies;    /* this worker's share of retry_process_bytes */
+    struct copy_budget copies; /* this worker's share of retry_process_bytes */
     struct retry_policy retry_policy;
     struct detect_policy detect_policy;
     struct list connections; /* of struct connection */
@@ -48,8 +48,8 @@ struct worker {
 };
 
 /* `loads` is shared by all workers and outlives them. */
-struct worker *worker_new(unsigned index, const struct flow_options *options, struct metric_shard *shard, struct discovery *discovery,
-                          struct load_registry *loads, uint64_t rng_seed);
+struct worker *worker_new(unsigned index, const struct flow_options *options, struct metric_shard *shard,
+                          struct discovery *discovery, struct load_registry *loads, uint64_t rng_seed);
 
 /* Frees what is left (connections are closed). The thread must have been stopped. */
 void worker_free(struct worker *w);

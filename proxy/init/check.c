@@ -250,7 +250,8 @@ enum check_outcome check_redirection(const struct init_settings *s, enum addr_fa
     enum check_outcome outcome;
 
     if (geteuid() == s->proxy_uid) {
-        text_printf(ret_text, "this check runs as user %" PRIu64 ", the proxy's, whose connections are not captured", s->proxy_uid);
+        text_printf(ret_text, "this check runs as user %" PRIu64 ", the proxy's, whose connections are not captured",
+                    s->proxy_uid);
         return CHECK_FAILED;
     }
     if (!check_choose_target(s, family, &p.target)) {

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 
 static const struct setting rows[] = {
-#define X(field, type, flag, kind, fallback, min, max, choices, help)                                                          \
+#define X(field, type, flag, kind, fallback, min, max, choices, help) \
     {flag, kind, offsetof(struct init_settings, field), fallback, min, max, choices, help},
 #include "init/settings.def"
 #undef X

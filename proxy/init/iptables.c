@@ -33,8 +33,10 @@ struct backend {
 
 /* What a program says when the kernel lacks the family or the backend, as opposed to a rule that is wrong or a lock that is busy. */
 static const char *const unsupported_signs[] = {
-    "Table does not exist",  "Could not fetch rule set generation id", "Failed to initialize nft", "Protocol not supported",
-    "Operation not supported", "TABLE_ADD failed", "CHAIN_ADD failed", "is incompatible, use 'nft' tool",
+    "Table does not exist",     "Could not fetch rule set generation id",
+    "Failed to initialize nft", "Protocol not supported",
+    "Operation not supported",  "TABLE_ADD failed",
+    "CHAIN_ADD failed",         "is incompatible, use 'nft' tool",
 };
 
 /* ---- what is there ---- */
@@ -47,7 +49,8 @@ bool iptables_is_permitted(struct text *ret_text)
     if (syscall(SYS_capget, &header, data) == 0 && (data[0].effective & (1U << CAP_NET_ADMIN)) != 0) {
         return true;
     }
-    text_printf(ret_text, "CAP_NET_ADMIN is missing (running as user %u): run as root with the capabilities NET_ADMIN and NET_RAW",
+    text_printf(ret_text,
+                "CAP_NET_ADMIN is missing (running as user %u): run as root with the capabilities NET_ADMIN and NET_RAW",
                 (unsigned)geteuid());
     return false;
 }
@@ -120,8 +123,8 @@ static bool backend_find(struct backend *b, enum iptables_mode mode, enum addr_f
 static bool legacy_nat_exists(enum addr_family family)
 {
     char names[1024];
-    CLEANUP_FD int fd = open(family == ADDR_V6 ? "/proc/net/ip6_tables_names" : "/proc/net/ip_tables_names",
-                             O_RDONLY | O_CLOEXEC);
+    CLEANUP_FD int fd =
+        open(family == ADDR_V6 ? "/proc/net/ip6_tables_names" : "/proc/net/ip_tables_names", O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : read(fd, names, sizeof names);
     struct str rest = {names, n > 0 ? (size_t)n : 0};
     struct str line;

@@ -163,7 +163,8 @@ static void list_pages(const struct http_server *s, struct http_response *respon
     for (size_t i = 0; i < s->page_count; i++) {
         const struct http_page *page = &s->pages[i];
 
-        text_printf(&response->body, "%-4s %-20s %s\n", method_name(page->method), page->path, page->help != NULL ? page->help : "");
+        text_printf(&response->body, "%-4s %-20s %s\n", method_name(page->method), page->path,
+                    page->help != NULL ? page->help : "");
     }
 }
 

@@ -41,7 +41,7 @@ typedef void http_handler_fn(void *ctx, const struct http_request *request, stru
 
 struct http_page {
     enum http_method method;
-    const char *path; /* exact */
+    const char *path;      /* exact */
     bool is_loopback_only; /* others get 403 */
     http_handler_fn *handle;
     const char *help; /* shown by GET / */

@@ -101,7 +101,8 @@ static void on_resume(struct timer *t)
     }
 }
 
-int listener_open(struct loop *l, const struct addr *addr, listener_accept_fn *on_accept, void *ctx, struct listener **ret_listener)
+int listener_open(struct loop *l, const struct addr *addr, listener_accept_fn *on_accept, void *ctx,
+                  struct listener **ret_listener)
 {
     CLEANUP_FD int fd = socket_listen(addr);
     struct addr bound = {0};

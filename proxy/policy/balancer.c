@@ -87,8 +87,8 @@ static void consider(struct best *best, struct endpoint_stats *s, double m, stru
     }
 }
 
-struct endpoint_stats *balancer_pick(struct endpoint_set *set, struct usec now, struct rng *rng, struct endpoint_stats *const *tried,
-                                     size_t tried_count)
+struct endpoint_stats *balancer_pick(struct endpoint_set *set, struct usec now, struct rng *rng,
+                                     struct endpoint_stats *const *tried, size_t tried_count)
 {
     struct best best = {0};
     struct best ejected = {0}; /* better than none */
@@ -196,7 +196,8 @@ void balancer_connected(struct endpoint_stats *s)
     s->connect_after = (struct usec){0};
 }
 
-void balancer_view(const struct endpoint_stats *s, const struct endpoint_set *set, struct usec now, struct balancer_view *ret_view)
+void balancer_view(const struct endpoint_stats *s, const struct endpoint_set *set, struct usec now,
+                   struct balancer_view *ret_view)
 {
     bool is_ejected = s->ejection == EJECTION_OUT && usec_before(now, s->ejected_until);
     bool backing_off = is_backing_off(s, now);

@@ -31,8 +31,8 @@
 #include "policy/endpoint_set.h"
 
 /* NULL: none is left that is not `tried`, draining or waiting for its next connect. Does not count the request: see balancer_started. */
-struct endpoint_stats *balancer_pick(struct endpoint_set *set, struct usec now, struct rng *rng, struct endpoint_stats *const *tried,
-                                     size_t tried_count);
+struct endpoint_stats *balancer_pick(struct endpoint_set *set, struct usec now, struct rng *rng,
+                                     struct endpoint_stats *const *tried, size_t tried_count);
 
 /* The request counts as in flight from the pick on, while its connection is being made too, until it is over. */
 void balancer_started(struct endpoint_stats *s);
@@ -53,17 +53,18 @@ void balancer_connect_failed(struct endpoint_stats *s, struct usec now, struct r
 void balancer_connected(struct endpoint_stats *s);
 
 struct balancer_view {
-    struct usec latency;       /* average time to first byte, or the peers' median if never measured; 0 if nothing ever was */
+    struct usec latency; /* average time to first byte, or the peers' median if never measured; 0 if nothing ever was */
     bool is_measured;
-    double success;            /* (0, 1] */
-    uint32_t in_flight;        /* over all workers */
+    double success;     /* (0, 1] */
+    uint32_t in_flight; /* over all workers */
     bool is_ejected;
     struct usec ejected_until; /* 0 unless ejected */
     bool is_backing_off;
     struct usec connect_after; /* 0 unless backing off */
     bool is_draining;
-    double cost;               /* comparable within the set */
+    double cost; /* comparable within the set */
 };
 
 /* What the balancer thinks of one endpoint, for people and metrics. */
-void balancer_view(const struct endpoint_stats *s, const struct endpoint_set *set, struct usec now, struct balancer_view *ret_view);
+void balancer_view(const struct endpoint_stats *s, const struct endpoint_set *set, struct usec now,
+                   struct balancer_view *ret_view);

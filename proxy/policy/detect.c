@@ -51,7 +51,7 @@ bool detect_server_can_be_settings(const void *bytes, size_t len)
 
 static bool is_http1(const char *bytes, size_t len)
 {
-    static const char *const methods[] = {"GET ",   "POST ",    "PUT ",   "HEAD ",  "DELETE ",
+    static const char *const methods[] = {"GET ",   "POST ",    "PUT ",   "HEAD ",   "DELETE ",
                                           "PATCH ", "OPTIONS ", "TRACE ", "CONNECT "};
 
     for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
@@ -82,8 +82,10 @@ enum detect_label detect_label(const void *bytes, size_t len)
 const char *detect_label_text(enum detect_label label)
 {
     static const char *const texts[DETECT_LABEL_COUNT] = {
-        [DETECT_LABEL_HTTP2] = "http2", [DETECT_LABEL_HTTP1] = "http1",
-        [DETECT_LABEL_TLS] = "tls",     [DETECT_LABEL_OTHER] = "other",
+        [DETECT_LABEL_HTTP2] = "http2",
+        [DETECT_LABEL_HTTP1] = "http1",
+        [DETECT_LABEL_TLS] = "tls",
+        [DETECT_LABEL_OTHER] = "other",
         [DETECT_LABEL_SERVER_FIRST] = "server_first",
     };
 

@@ -25,8 +25,8 @@
 #include "base/container.h"
 #include "base/usec.h"
 
-#define DETECT_PREFACE_LEN 24      /* RFC 9113 §3.4 */
-#define DETECT_FRAME_HEADER_LEN 9  /* RFC 9113 §4.1 */
+#define DETECT_PREFACE_LEN 24     /* RFC 9113 §3.4 */
+#define DETECT_FRAME_HEADER_LEN 9 /* RFC 9113 §4.1 */
 
 enum detect_verdict { DETECT_MORE, DETECT_HTTP2, DETECT_TCP };
 

@@ -13,7 +13,11 @@
 #include "policy/median.h"
 
 #define FIRST_SIZE 8
-#define MEDIAN_AGE (struct usec){100 * 1000}
+#define MEDIAN_AGE \
+    (struct usec)  \
+    {              \
+        100 * 1000 \
+    }
 
 /* Time constants and their effect: simulated against real-life mixes of load, speed, pauses and failures. */
 const struct balance_policy balance_policy_default = {

@@ -54,7 +54,7 @@ struct endpoint_stats {
     struct ewma latency; /* time to first byte of successes; once measured */
     struct usec joined;  /* the seed's date */
 
-    double failing;        /* 1 − success ratio, at `failing_at` */
+    double failing; /* 1 − success ratio, at `failing_at` */
     struct usec failing_at;
 
     enum ejection_state ejection;

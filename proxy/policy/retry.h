@@ -22,10 +22,10 @@
 #include "base/usec.h"
 
 struct retry_policy {
-    unsigned tries_max;      /* in all, the first one included; ≥ 1 */
-    double share;            /* of requests that may be retried */
-    double per_second;       /* retries a second that are allowed whatever the rate; > 0 */
-    struct usec memory;      /* time constant of deposits; > 0 */
+    unsigned tries_max; /* in all, the first one included; ≥ 1 */
+    double share;       /* of requests that may be retried */
+    double per_second;  /* retries a second that are allowed whatever the rate; > 0 */
+    struct usec memory; /* time constant of deposits; > 0 */
 };
 
 extern const struct retry_policy retry_policy_default; /* 3 tries, 20 %, 10 a second, 10 s */
@@ -46,10 +46,10 @@ void retry_budget_request(struct retry_budget *b, struct usec now);
 double retry_budget_tokens(const struct retry_budget *b, struct usec now);
 
 struct retry_case {
-    unsigned tries;       /* made so far, ≥ 1 */
-    bool has_copy;        /* the request can be sent again from its beginning */
-    bool has_endpoint;    /* another endpoint is left to pick */
-    bool was_connected;   /* the last try had an established connection: its peer refused the stream */
+    unsigned tries;     /* made so far, ≥ 1 */
+    bool has_copy;      /* the request can be sent again from its beginning */
+    bool has_endpoint;  /* another endpoint is left to pick */
+    bool was_connected; /* the last try had an established connection: its peer refused the stream */
 };
 
 enum retry_outcome {

@@ -24,10 +24,10 @@
 #include "base/str.h"
 
 #define ROUTE_HOSTS_MAX 1024u
-#define ROUTE_DOMAINS_MAX 4096u /* over all hosts */
-#define ROUTE_ROUTES_MAX 4096u  /* over all hosts */
+#define ROUTE_DOMAINS_MAX 4096u   /* over all hosts */
+#define ROUTE_ROUTES_MAX 4096u    /* over all hosts */
 #define ROUTE_BACKENDS_MAX 16384u /* over all routes */
-#define ROUTE_TEXT_MAX 4096u    /* bytes of one domain or path */
+#define ROUTE_TEXT_MAX 4096u      /* bytes of one domain or path */
 
 enum route_match {
     ROUTE_PREFIX, /* "" matches every path; else byte by byte, as in "/shop.Cart/" */

@@ -190,7 +190,8 @@ static void take_resource(struct ads_client *c, struct ads_subscription *s, cons
     text_init(&reason, REASONS_MAX);
     if (any == NULL || strcmp(any->type_url, xds_type_url(s->type)) != 0) {
         refuse(reasons, s->name, "resource is of another type");
-    } else if (c->ops->on_resource(c->ctx, s, any->value.data != NULL ? any->value.data : (const uint8_t *)"", any->value.len, &reason)) {
+    } else if (c->ops->on_resource(c->ctx, s, any->value.data != NULL ? any->value.data : (const uint8_t *)"", any->value.len,
+                                   &reason)) {
         set_version(s, m->version);
     } else {
         refuse(reasons, s->name, reason.p);
@@ -383,7 +384,8 @@ static void on_dialled(struct dial *d, const char *dial_error)
         return;
     }
     c->session = h2_session_new(H2_CLIENT, &d->connect.stream, NULL, 0, &h2_options, &session_ops, c);
-    c->call = grpc_call_start(c->session, str_from(c->options->api_address), STR(METHOD), ADS_RESPONSE_BYTES, &call_ops, c, &error);
+    c->call =
+        grpc_call_start(c->session, str_from(c->options->api_address), STR(METHOD), ADS_RESPONSE_BYTES, &call_ops, c, &error);
     if (c->call == NULL) {
         lost(c, false, strerror(-error));
         return;
@@ -401,7 +403,8 @@ static void on_retry(struct timer *t)
 
 /* --- for the caller --- */
 
-struct ads_client *ads_client_new(struct loop *l, const struct discovery_options *options, const struct ads_client_ops *ops, void *ctx)
+struct ads_client *ads_client_new(struct loop *l, const struct discovery_options *options, const struct ads_client_ops *ops,
+                                  void *ctx)
 {
     struct ads_client *c = mem_alloc(sizeof *c);
     struct connect_options connect_options = {.timeout = options->connect_timeout, .user_timeout = usec_from_s(20)};

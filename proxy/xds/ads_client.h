@@ -46,7 +46,8 @@ struct ads_client_ops {
 };
 
 /* `options` and `ops` outlive it. */
-struct ads_client *ads_client_new(struct loop *l, const struct discovery_options *options, const struct ads_client_ops *ops, void *ctx);
+struct ads_client *ads_client_new(struct loop *l, const struct discovery_options *options, const struct ads_client_ops *ops,
+                                  void *ctx);
 void ads_client_start(struct ads_client *c);
 void ads_client_free(struct ads_client *c); /* no subscription may be left */
 

@@ -84,7 +84,8 @@ static const char *metadata_text(const Google__Protobuf__Struct *metadata, const
 static bool take_address(struct decode *d, const endpoint_message *m, struct addr *ret_addr)
 {
     const Envoy__Config__Core__V3__Address *address =
-        m->host_identifier_case == ENVOY__CONFIG__ENDPOINT__V3__LB_ENDPOINT__HOST_IDENTIFIER_ENDPOINT ? m->endpoint->address : NULL;
+        m->host_identifier_case == ENVOY__CONFIG__ENDPOINT__V3__LB_ENDPOINT__HOST_IDENTIFIER_ENDPOINT ? m->endpoint->address
+                                                                                                      : NULL;
     const Envoy__Config__Core__V3__SocketAddress *socket = address != NULL ? address->socket_address : NULL;
 
     if (socket == NULL || !addr_parse_ip(str_from(socket->address), ret_addr)) {

@@ -57,9 +57,9 @@ static bool take_rds(struct decode *d, const hcm_message *m)
 
 static bool take_hcm(struct decode *d, const Google__Protobuf__Any *any)
 {
-    const hcm_message *m = decode_unpack(
-        d, &envoy__extensions__filters__network__http_connection_manager__v3__http_connection_manager__descriptor, any->value.data,
-        any->value.len);
+    const hcm_message *m =
+        decode_unpack(d, &envoy__extensions__filters__network__http_connection_manager__v3__http_connection_manager__descriptor,
+                      any->value.data, any->value.len);
 
     if (m == NULL || !check_http_filters(d, m)) {
         return false;

@@ -30,7 +30,8 @@ struct dial {
     void (*on_done)(struct dial *d, const char *error);
 };
 
-void dial_init(struct dial *d, struct loop *l, struct connect_options options, void (*on_done)(struct dial *d, const char *error));
+void dial_init(struct dial *d, struct loop *l, struct connect_options options,
+               void (*on_done)(struct dial *d, const char *error));
 void dial_deinit(struct dial *d);
 
 /* One at a time. */

@@ -234,7 +234,8 @@ static void visit_entry(struct hash_node *node, void *ctx)
     call->visit(&e->addr, e->snapshot, call->ctx);
 }
 
-void directory_for_each(struct directory *d, void (*visit)(const struct addr *addr, struct snapshot *snapshot, void *ctx), void *ctx)
+void directory_for_each(struct directory *d, void (*visit)(const struct addr *addr, struct snapshot *snapshot, void *ctx),
+                        void *ctx)
 {
     struct for_each_call call = {.visit = visit, .ctx = ctx};
 

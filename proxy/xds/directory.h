@@ -42,4 +42,5 @@ void directory_unwatch(struct directory_watch *w); /* accepts one that is not wa
 struct snapshot *directory_answer(const struct directory_watch *w);
 
 /* Visits every address held, for /endpoints. */
-void directory_for_each(struct directory *d, void (*visit)(const struct addr *addr, struct snapshot *snapshot, void *ctx), void *ctx);
+void directory_for_each(struct directory *d, void (*visit)(const struct addr *addr, struct snapshot *snapshot, void *ctx),
+                        void *ctx);

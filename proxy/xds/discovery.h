@@ -34,11 +34,11 @@ struct discovery_options {
 
 /* Also what /metrics and /ready want to know. */
 struct discovery_status {
-    bool is_connected;    /* a stream is open and the api has answered the connection (its SETTINGS came) */
+    bool is_connected; /* a stream is open and the api has answered the connection (its SETTINGS came) */
     bool has_ever_answered;
     uint64_t connects;
     uint64_t disconnects;
-    uint64_t updates;     /* responses taken */
+    uint64_t updates; /* responses taken */
     uint64_t nacks;
     size_t subscriptions; /* Listener names held */
     char last_error[160]; /* "" if none */

@@ -198,7 +198,8 @@ static bool resolve_cluster(const struct graph_node *cluster, struct snapshot_pa
 }
 
 /* `holder` has the clusters as children: the Route, or the Listener that brought it along. */
-static struct snapshot *resolve_http(const struct graph_node *holder, struct config *route, const char *label, const struct addr *addr)
+static struct snapshot *resolve_http(const struct graph_node *holder, struct config *route, const char *label,
+                                     const struct addr *addr)
 {
     struct snapshot_part *parts = mem_alloc_array(route->cluster_count + 1, sizeof *parts);
     struct snapshot *built = NULL;

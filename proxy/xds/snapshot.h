@@ -25,10 +25,10 @@ enum destination_kind {
 
 struct snapshot_endpoint {
     struct addr addr;
-    const char *uid;    /* pod uid, "" where there is none; identity is (cluster, addr, uid) */
-    const char *name;   /* pod name for people, "" where there is none */
-    uint32_t weight;    /* ≥ 1 */
-    bool is_draining;   /* serves what it has, gets nothing new */
+    const char *uid;  /* pod uid, "" where there is none; identity is (cluster, addr, uid) */
+    const char *name; /* pod name for people, "" where there is none */
+    uint32_t weight;  /* ≥ 1 */
+    bool is_draining; /* serves what it has, gets nothing new */
 };
 
 struct snapshot_backend {
@@ -42,7 +42,7 @@ struct snapshot {
     _Atomic uint32_t refs;
     struct addr addr;
     enum destination_kind kind;
-    const char *name;     /* of the Listener's Service for labels and logs; "" when absent */
+    const char *name;           /* of the Listener's Service for labels and logs; "" when absent */
     struct route_table *routes; /* indexes into backends; NULL unless HTTP */
     const struct snapshot_backend *backends;
     size_t backend_count;

@@ -17,7 +17,8 @@
 #include "init/init_settings.h"
 
 #define DOCUMENT_MAX ((size_t)256 * 1024)
-#define NOTE "Generated from the tables in the code; `OUTRIGGER_TEST_REFRESH=1 meson test -C build --suite docs` writes it anew.\n\n"
+#define NOTE \
+    "Generated from the tables in the code; `OUTRIGGER_TEST_REFRESH=1 meson test -C build --suite docs` writes it anew.\n\n"
 
 static int failures;
 
@@ -69,7 +70,8 @@ static void check_settings(const char *root, const char *name, const struct sett
     text_deinit(&wanted);
 }
 
-static void check_metrics(const char *root, const char *name, const char *prefix, const struct metric_family *families, size_t count)
+static void check_metrics(const char *root, const char *name, const char *prefix, const struct metric_family *families,
+                          size_t count)
 {
     struct text wanted;
 

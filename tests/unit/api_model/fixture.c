@@ -180,7 +180,8 @@ static void *decode(enum resource_type type, const char *name, const ProtobufCMe
 
 const char *listener_text(const char *name)
 {
-    Envoy__Config__Listener__V3__Listener *l = decode(RESOURCE_LISTENER, name, &envoy__config__listener__v3__listener__descriptor);
+    Envoy__Config__Listener__V3__Listener *l =
+        decode(RESOURCE_LISTENER, name, &envoy__config__listener__v3__listener__descriptor);
 
     if (l == NULL) {
         return "absent";

@@ -21,7 +21,7 @@ extern struct model *the_model;
 extern struct resources *the_resources;
 extern struct view the_view; /* empty; a test may set it */
 
-void fixture_setup(void);    /* a model, and resources that are synced with the empty world */
+void fixture_setup(void); /* a model, and resources that are synced with the empty world */
 void fixture_teardown(void);
 
 /* A ClusterIP Service with one unnamed port; `ip` NULL for none. */

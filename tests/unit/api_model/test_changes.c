@@ -181,7 +181,9 @@ struct observed {
 static struct observed observed[NAMES_MAX];
 static size_t observed_count;
 static const struct view views[3] = {
-    {{"", 0}, {"", 0}}, {{"a", 1}, {"n1", 2}}, {{"b", 1}, {"n2", 2}},
+    {{"", 0}, {"", 0}},
+    {{"a", 1}, {"n1", 2}},
+    {{"b", 1}, {"n2", 2}},
 };
 
 static void observe_name(const char *name)
@@ -198,10 +200,17 @@ static void observe_name(const char *name)
 static void observe_all(void)
 {
     static const char *const names[] = {
-        "10.96.0.1:80",  "10.96.0.2:80",  "10.96.0.1:81",  "[fd00::1]:80", "[fd00::2]:80", "10.1.0.1:8080", "10.1.0.2:8080",
-        "10.1.0.3:8080", "[fd01::1]:8080", "[fd01::2]:8080", "a/x:80",     "a/x:80/IPv6",  "a/x:80/IPv4",   "a/x:81",
-        "a/y:80",        "a/y:80/IPv6",   "b/x:80",        "b/x:80/IPv6",  "x:80",         "x.a:80",        "y.a.svc:80",
-        "x.b.svc.cluster.local:80",
+        "10.96.0.1:80",   "10.96.0.2:80",
+        "10.96.0.1:81",   "[fd00::1]:80",
+        "[fd00::2]:80",   "10.1.0.1:8080",
+        "10.1.0.2:8080",  "10.1.0.3:8080",
+        "[fd01::1]:8080", "[fd01::2]:8080",
+        "a/x:80",         "a/x:80/IPv6",
+        "a/x:80/IPv4",    "a/x:81",
+        "a/y:80",         "a/y:80/IPv6",
+        "b/x:80",         "b/x:80/IPv6",
+        "x:80",           "x.a:80",
+        "y.a.svc:80",     "x.b.svc.cluster.local:80",
     };
 
     observed_count = 0;
@@ -338,14 +347,10 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {nothing_is_told_when_nothing_changed,
-                                  service_that_moves_tells_the_old_and_the_new_address,
-                                  new_pod_tells_the_endpoints_and_the_pod,
-                                  new_pod_leaves_the_rest_alone,
-                                  other_services_are_left_alone,
-                                  each_name_is_told_once,
-                                  whatever_answers_differently_was_told,
-                                  answers_do_not_depend_on_the_way_to_the_world};
+    const TTest *const tests[] = {nothing_is_told_when_nothing_changed,    service_that_moves_tells_the_old_and_the_new_address,
+                                  new_pod_tells_the_endpoints_and_the_pod, new_pod_leaves_the_rest_alone,
+                                  other_services_are_left_alone,           each_name_is_told_once,
+                                  whatever_answers_differently_was_told,   answers_do_not_depend_on_the_way_to_the_world};
     TCase *loops = tcase_create("loops");
     TCase *plain = unit_case("changes", setup, teardown, tests, ARRAY_LEN(tests));
 

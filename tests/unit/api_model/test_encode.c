@@ -199,6 +199,7 @@ END_TEST
 
 UNIT_MAIN("encode", NULL, teardown, http_listener_s_last_filter_is_the_router,
           http_listener_asks_for_the_route_of_its_name_on_the_same_stream, route_matches_every_path,
-          cluster_gets_its_endpoints_on_the_same_stream, cluster_s_plain_policy_is_round_robin, cluster_s_last_policy_is_round_robin,
-          locality_is_there_even_when_the_zone_is_unknown, every_locality_has_priority_0_and_a_weight,
-          address_is_an_ip_literal_without_brackets, endpoint_of_a_pod_says_which, endpoint_that_is_no_pod_carries_nothing)
+          cluster_gets_its_endpoints_on_the_same_stream, cluster_s_plain_policy_is_round_robin,
+          cluster_s_last_policy_is_round_robin, locality_is_there_even_when_the_zone_is_unknown,
+          every_locality_has_priority_0_and_a_weight, address_is_an_ip_literal_without_brackets, endpoint_of_a_pod_says_which,
+          endpoint_that_is_no_pod_carries_nothing)

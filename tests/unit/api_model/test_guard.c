@@ -9,9 +9,9 @@
 #include "api/proto/xds.pb-c.h"
 #include "unit.h"
 
-#define VALUE_LIST 6      /* google.protobuf.Value.list_value */
-#define LIST_VALUES 1     /* google.protobuf.ListValue.values */
-#define WIRE_LEN_LIMIT 2  /* wire type: length-delimited */
+#define VALUE_LIST 6     /* google.protobuf.Value.list_value */
+#define LIST_VALUES 1    /* google.protobuf.ListValue.values */
+#define WIRE_LEN_LIMIT 2 /* wire type: length-delimited */
 
 static bool accepts(const void *bytes, size_t len)
 {
@@ -119,10 +119,10 @@ END_TEST
 START_TEST(guard_steps_over_unknown_fields_of_every_wire_type)
 {
     static const uint8_t wire[] = {
-        0xb0, 0x3f, 0x96, 1,             /* 1014: varint 150 */
-        0xb1, 0x3f, 1, 2, 3, 4, 5, 6, 7, 8, /* 64 bits */
-        0xb2, 0x3f, 2, 0xff, 0xff,       /* bytes that are no message */
-        0xb5, 0x3f, 1, 2, 3, 4,          /* 32 bits */
+        0xb0, 0x3f, 0x96, 1,                         /* 1014: varint 150 */
+        0xb1, 0x3f, 1,    2,    3,    4, 5, 6, 7, 8, /* 64 bits */
+        0xb2, 0x3f, 2,    0xff, 0xff,                /* bytes that are no message */
+        0xb5, 0x3f, 1,    2,    3,    4,             /* 32 bits */
     };
 
     ck_assert(accepts(wire, sizeof wire));

@@ -190,5 +190,6 @@ int main(void)
 
     tcase_add_checked_fixture(loops, fixture_setup, fixture_teardown);
     tcase_add_loop_test(loops, authority_that_names_the_service_is_balanced, 0, ARRAY_LEN(domains));
-    return unit_run("headless", unit_case("headless", fixture_setup, fixture_teardown, tests, ARRAY_LEN(tests)), loops, (TCase *)NULL);
+    return unit_run("headless", unit_case("headless", fixture_setup, fixture_teardown, tests, ARRAY_LEN(tests)), loops,
+                    (TCase *)NULL);
 }

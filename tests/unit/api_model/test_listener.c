@@ -233,5 +233,6 @@ int main(void)
     tcase_add_checked_fixture(loops, fixture_setup, fixture_teardown);
     tcase_add_loop_test(loops, wished_address_resolves_like_the_cluster_ip, 0, ARRAY_LEN(wished));
     tcase_add_loop_test(loops, host_name_resolves_for_grpc_clients, 0, ARRAY_LEN(hosts));
-    return unit_run("listener", unit_case("listener", fixture_setup, fixture_teardown, tests, ARRAY_LEN(tests)), loops, (TCase *)NULL);
+    return unit_run("listener", unit_case("listener", fixture_setup, fixture_teardown, tests, ARRAY_LEN(tests)), loops,
+                    (TCase *)NULL);
 }

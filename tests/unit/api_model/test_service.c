@@ -7,10 +7,10 @@ static const struct {
     const char *app_protocol;
     bool is_http;
 } protocols[] = {
-    {"", true},      {"http", true},      {"http2", true},
-    {"h2c", true},   {"grpc", true},      {"kubernetes.io/h2c", true},
-    {"tcp", false},  {"https", false},    {"kubernetes.io/ws", false},
-    {"GRPC", false}, {"mysql", false},    {"http2 ", false},
+    {"", true},      {"http", true},   {"http2", true},
+    {"h2c", true},   {"grpc", true},   {"kubernetes.io/h2c", true},
+    {"tcp", false},  {"https", false}, {"kubernetes.io/ws", false},
+    {"GRPC", false}, {"mysql", false}, {"http2 ", false},
 };
 
 START_TEST(service_balances_only_what_can_be_http2)
@@ -19,7 +19,8 @@ START_TEST(service_balances_only_what_can_be_http2)
 
     ck_assert(service_add_port(s, STR("x"), 81, str_from(protocols[_i].app_protocol)));
 
-    ck_assert_msg(service_port_is_http(s, &s->ports[1]) == protocols[_i].is_http, "appProtocol \"%s\"", protocols[_i].app_protocol);
+    ck_assert_msg(service_port_is_http(s, &s->ports[1]) == protocols[_i].is_http, "appProtocol \"%s\"",
+                  protocols[_i].app_protocol);
     service_unref(&s);
 }
 END_TEST

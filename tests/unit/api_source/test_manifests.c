@@ -16,7 +16,7 @@
 #include "api/source/manifests.h"
 #include "unit.h"
 
-#define SERVICE(name, port)                                                                                                          \
+#define SERVICE(name, port) \
     "{apiVersion: v1, kind: Service, metadata: {name: " name ", namespace: shop}, spec: {ports: [{port: " port "}]}}\n"
 
 static char folder[64];

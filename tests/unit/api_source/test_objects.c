@@ -20,7 +20,8 @@ static void teardown(void)
 static bool parse_service(const char *spec)
 {
     snprintf(yaml, sizeof yaml,
-             "apiVersion: v1\nkind: Service\nmetadata: {name: checkout, namespace: shop}\nspec:\n  ports: [{port: 80}]\n%s\n", spec);
+             "apiVersion: v1\nkind: Service\nmetadata: {name: checkout, namespace: shop}\nspec:\n  ports: [{port: 80}]\n%s\n",
+             spec);
     return manifest_parse(&m, str_from(yaml));
 }
 
@@ -91,7 +92,8 @@ END_TEST
 
 START_TEST(service_ports_other_than_tcp_are_left_out)
 {
-    const struct service *s = service("  ports: [{name: a, port: 53, protocol: UDP}, {name: b, port: 53}, {name: c, port: 5, protocol: SCTP}]");
+    const struct service *s =
+        service("  ports: [{name: a, port: 53, protocol: UDP}, {name: b, port: 53}, {name: c, port: 5, protocol: SCTP}]");
 
     ck_assert_uint_eq(s->port_count, 1);
     ck_assert_str_eq(s->ports[0].name, "b");
@@ -116,7 +118,8 @@ END_TEST
 
 START_TEST(service_has_its_load_balancer_ips)
 {
-    const struct service *s = service("  type: LoadBalancer\nstatus: {loadBalancer: {ingress: [{hostname: x.example}, {ip: 192.0.2.8}]}}");
+    const struct service *s =
+        service("  type: LoadBalancer\nstatus: {loadBalancer: {ingress: [{hostname: x.example}, {ip: 192.0.2.8}]}}");
 
     ck_assert_uint_eq(s->address_count, 1);
     ck_assert(has_address(s, "192.0.2.8", ADDRESS_LOAD_BALANCER));
@@ -266,7 +269,8 @@ END_TEST
 START_TEST(slice_without_a_service_is_named_and_left_alone)
 {
     ck_assert(manifest_parse(
-        &m, STR("{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: a}, addressType: IPv4, endpoints: []}")));
+        &m,
+        STR("{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: a}, addressType: IPv4, endpoints: []}")));
     ck_assert_uint_eq(m.slice_count, 0);
     ck_assert_uint_eq(m.other_count, 1);
 }

@@ -9,8 +9,8 @@
 #include "unit.h"
 
 #define SERVICE(name) "{apiVersion: v1, kind: Service, metadata: {name: " name "}, spec: {ports: [{port: 80}]}}\n"
-#define SLICE(name)                                                                                                                  \
-    "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, endpoints: [],"                                       \
+#define SLICE(name)                                                                            \
+    "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, endpoints: []," \
     " metadata: {name: " name ", labels: {kubernetes.io/service-name: a}}}\n"
 
 static struct manifest m;
@@ -115,7 +115,8 @@ END_TEST
 
 START_TEST(long_kind_is_cut)
 {
-    ck_assert(parse("{apiVersion: x/v1, kind: Kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk}\n"));
+    ck_assert(
+        parse("{apiVersion: x/v1, kind: Kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk}\n"));
     ck_assert_uint_lt(strlen(m.others[0].kind), sizeof m.others[0].kind);
 }
 END_TEST

@@ -63,8 +63,9 @@ static void on_dialled(struct connect *c, int result)
 
     ck_assert_int_eq(result, 0);
     session = h2_session_new(H2_CLIENT, &c->stream, NULL, 0, &h2_options, &session_ops, NULL);
-    call = grpc_call_start(session, STR("api"), STR("/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"),
-                           1024 * 1024, &call_ops, NULL, &error);
+    call = grpc_call_start(session, STR("api"),
+                           STR("/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"), 1024 * 1024,
+                           &call_ops, NULL, &error);
     ck_assert_ptr_nonnull(call);
 }
 
@@ -306,6 +307,6 @@ START_TEST(a_client_that_leaves_takes_its_stream_along)
 }
 END_TEST
 
-UNIT_MAIN("ads_server", setup, teardown, a_proxy_that_does_not_read_costs_its_names_not_every_change, closing_cuts_open_streams, closing_in_the_turn_of_draining_leaves_nothing,
-          draining_ends_streams_with_unavailable_and_then_connections, draining_without_connections_is_soon_over,
-          a_client_that_leaves_takes_its_stream_along)
+UNIT_MAIN("ads_server", setup, teardown, a_proxy_that_does_not_read_costs_its_names_not_every_change, closing_cuts_open_streams,
+          closing_in_the_turn_of_draining_leaves_nothing, draining_ends_streams_with_unavailable_and_then_connections,
+          draining_without_connections_is_soon_over, a_client_that_leaves_takes_its_stream_along)

@@ -337,8 +337,9 @@ START_TEST(the_star_subscribes_to_nothing)
 END_TEST
 
 UNIT_MAIN("delta_state", setup, teardown, nothing_is_due_at_first, a_known_name_is_told_once, an_unknown_name_is_denied_once,
-          nothing_is_told_before_the_store_is_synced, subscribing_again_tells_again, a_change_is_told, many_changes_are_told_as_one,
-          a_change_and_its_opposite_are_not_told, what_is_unsubscribed_is_not_told, the_present_version_is_not_told_to_who_holds_it,
-          another_version_is_told, what_is_held_and_gone_is_removed, new_things_are_told_from_the_bottom_up,
-          gone_things_are_told_from_the_top_down, a_type_that_changes_all_the_time_does_not_starve_others,
-          more_than_fits_a_response_goes_into_several, limits_are_kept, the_star_subscribes_to_nothing)
+          nothing_is_told_before_the_store_is_synced, subscribing_again_tells_again, a_change_is_told,
+          many_changes_are_told_as_one, a_change_and_its_opposite_are_not_told, what_is_unsubscribed_is_not_told,
+          the_present_version_is_not_told_to_who_holds_it, another_version_is_told, what_is_held_and_gone_is_removed,
+          new_things_are_told_from_the_bottom_up, gone_things_are_told_from_the_top_down,
+          a_type_that_changes_all_the_time_does_not_starve_others, more_than_fits_a_response_goes_into_several, limits_are_kept,
+          the_star_subscribes_to_nothing)

@@ -88,10 +88,6 @@ START_TEST(nothing_is_kept_after_a_drop)
 }
 END_TEST
 
-UNIT_MAIN("body_copy", setup, teardown,
-          a_copy_keeps_the_bytes_in_order,
-          a_copy_is_whole_up_to_its_limit,
-          a_copy_past_its_limit_is_dropped,
-          bytes_that_exist_nowhere_else_are_kept_past_the_limit,
-          copies_together_stay_within_the_budget,
-          nothing_is_kept_after_a_drop)
+UNIT_MAIN("body_copy", setup, teardown, a_copy_keeps_the_bytes_in_order, a_copy_is_whole_up_to_its_limit,
+          a_copy_past_its_limit_is_dropped, bytes_that_exist_nowhere_else_are_kept_past_the_limit,
+          copies_together_stay_within_the_budget, nothing_is_kept_after_a_drop)

@@ -203,13 +203,8 @@ START_TEST(the_stand_in_has_the_original_destination_as_its_only_endpoint)
 }
 END_TEST
 
-UNIT_MAIN("cluster", setup, teardown,
-          a_push_that_changes_nothing_keeps_the_endpoint_and_what_is_known_of_it,
-          a_removed_endpoint_gets_nothing_new_and_lives_until_its_last_request,
-          a_new_pod_at_an_old_address_is_another_endpoint,
-          an_older_snapshot_does_not_undo_a_newer_one,
-          an_empty_cluster_has_nothing_to_pick,
-          a_draining_endpoint_is_passed_over,
-          two_workers_see_one_in_flight_count,
-          a_cluster_nobody_uses_is_kept_for_the_retention_time_and_then_ends,
+UNIT_MAIN("cluster", setup, teardown, a_push_that_changes_nothing_keeps_the_endpoint_and_what_is_known_of_it,
+          a_removed_endpoint_gets_nothing_new_and_lives_until_its_last_request, a_new_pod_at_an_old_address_is_another_endpoint,
+          an_older_snapshot_does_not_undo_a_newer_one, an_empty_cluster_has_nothing_to_pick, a_draining_endpoint_is_passed_over,
+          two_workers_see_one_in_flight_count, a_cluster_nobody_uses_is_kept_for_the_retention_time_and_then_ends,
           the_stand_in_has_the_original_destination_as_its_only_endpoint)

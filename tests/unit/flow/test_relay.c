@@ -6,8 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/object.h"
 #include "base/metric.h"
+#include "base/object.h"
 #include "flow/relay.h"
 #include "unit.h"
 
@@ -238,10 +238,6 @@ START_TEST(bulk_arrives_whole_and_in_order_through_a_slow_reader)
 }
 END_TEST
 
-UNIT_MAIN("relay", setup, teardown,
-          bytes_pass_both_ways_and_are_counted,
-          held_bytes_go_first,
-          a_half_close_passes_and_the_other_direction_goes_on,
-          two_half_closes_end_it,
-          a_reset_passes_as_a_reset,
+UNIT_MAIN("relay", setup, teardown, bytes_pass_both_ways_and_are_counted, held_bytes_go_first,
+          a_half_close_passes_and_the_other_direction_goes_on, two_half_closes_end_it, a_reset_passes_as_a_reset,
           bulk_arrives_whole_and_in_order_through_a_slow_reader)

@@ -12,7 +12,7 @@ static struct init_settings settings;
 static const struct {
     enum addr_family family;
     const char *cidrs[4];
-    uint16_t skip_to; /* ports 1 to this one are skipped; 0: none */
+    uint16_t skip_to;     /* ports 1 to this one are skipped; 0: none */
     const char *expected; /* NULL: nothing is left */
 } cases[] = {
     {ADDR_V4, {NULL}, 0, "192.0.2.1:1"},

@@ -34,12 +34,9 @@ static const struct refusal refused_by_row[] = {
 };
 
 static const struct refusal contradictions[] = {
-    {{"--dry-run", "--check"}, "exclude each other"},
-    {{"--check", "--remove"}, "exclude each other"},
-    {{"--dry-run", "--remove"}, "exclude each other"},
-    {{"--inbound-port=15140"}, "must differ"},
-    {{"--admin-port=15140"}, "must differ"},
-    {{"--inbound-port=15191"}, "must differ"},
+    {{"--dry-run", "--check"}, "exclude each other"},  {{"--check", "--remove"}, "exclude each other"},
+    {{"--dry-run", "--remove"}, "exclude each other"}, {{"--inbound-port=15140"}, "must differ"},
+    {{"--admin-port=15140"}, "must differ"},           {{"--inbound-port=15191"}, "must differ"},
     {{"--ipv4=off", "--ipv6=off"}, "nothing to do"},
 };
 

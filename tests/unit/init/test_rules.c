@@ -37,8 +37,7 @@ static void teardown(void)
 
 static void parse(int argc, char **argv)
 {
-    ck_assert_msg(settings_parse(&init_program, argc, argv, no_environment, &settings, &problem) == SETTINGS_OK, "%s",
-                  problem.p);
+    ck_assert_msg(settings_parse(&init_program, argc, argv, no_environment, &settings, &problem) == SETTINGS_OK, "%s", problem.p);
 }
 
 static void parse_defaults(void)
@@ -253,10 +252,14 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        a_rule_that_is_right_is_left_where_it_is, a_rule_that_is_there_twice_is_made_one,
-        a_rule_of_another_form_is_replaced,       rules_of_others_are_never_named,
-        removal_takes_rules_before_chains,        removal_of_a_chain_without_its_rule_works,
-        removal_of_nothing_is_nothing,            the_longest_settings_fit,
+        a_rule_that_is_right_is_left_where_it_is,
+        a_rule_that_is_there_twice_is_made_one,
+        a_rule_of_another_form_is_replaced,
+        rules_of_others_are_never_named,
+        removal_takes_rules_before_chains,
+        removal_of_a_chain_without_its_rule_works,
+        removal_of_nothing_is_nothing,
+        the_longest_settings_fit,
         no_rule_names_more_than_15_ports,
     };
     TCase *texts = unit_case("texts", setup, teardown, tests, ARRAY_LEN(tests));

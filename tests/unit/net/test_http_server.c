@@ -28,8 +28,8 @@ static void show_hello(void *ctx, const struct http_request *request, struct htt
 static void show_request(void *ctx, const struct http_request *request, struct http_response *response)
 {
     (void)ctx;
-    text_printf(&response->body, "path=%.*s query=%.*s body=%.*s", (int)request->path.len, request->path.p, (int)request->query.len,
-                request->query.p, (int)request->body.len, request->body.p);
+    text_printf(&response->body, "path=%.*s query=%.*s body=%.*s", (int)request->path.len, request->path.p,
+                (int)request->query.len, request->query.p, (int)request->body.len, request->body.p);
 }
 
 static void show_unready(void *ctx, const struct http_request *request, struct http_response *response)
@@ -192,7 +192,8 @@ START_TEST(request_is_shown_to_the_page)
     ck_assert_str_eq(body_of(answer), "path=/echo query=level=debug&x=%20 body=");
     answer = exchange("POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nabcde");
     ck_assert_str_eq(body_of(answer), "path=/echo query= body=abcde");
-    answer = exchange("PUT /put HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nxyz\r\n0\r\n\r\n");
+    answer =
+        exchange("PUT /put HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nxyz\r\n0\r\n\r\n");
     ck_assert_str_eq(body_of(answer), "path=/put query= body=xyz");
     ck_assert_status(exchange("GET /a%20b" CLOSING), 200);
 }

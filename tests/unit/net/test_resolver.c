@@ -217,8 +217,8 @@ END_TEST
 
 START_TEST(malformed_names_are_errors_without_a_question)
 {
-    static const char *const wrong[] = {"", ":", "name", "name:", ":80", "name:0", "name:65536", "name:80x", "a:b:80", "[::1]", "::1:80",
-                                        "[::1:80"};
+    static const char *const wrong[] = {"",           ":",        "name",   "name:", ":80",    "name:0",
+                                        "name:65536", "name:80x", "a:b:80", "[::1]", "::1:80", "[::1:80"};
 
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         struct answer a = resolve(wrong[i]);

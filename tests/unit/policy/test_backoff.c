@@ -92,7 +92,6 @@ START_TEST(a_maximum_near_the_end_of_time_is_reached_without_overflow)
 }
 END_TEST
 
-UNIT_MAIN("backoff", setup, NULL,
-          backoff_doubles_up_to_its_maximum, backoff_starts_over_after_a_success,
+UNIT_MAIN("backoff", setup, NULL, backoff_doubles_up_to_its_maximum, backoff_starts_over_after_a_success,
           backoff_jitter_reaches_both_ends_and_no_further, backoff_survives_more_failures_than_bits,
           two_backoffs_of_one_policy_do_not_share_failures, a_maximum_near_the_end_of_time_is_reached_without_overflow)

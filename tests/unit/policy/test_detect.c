@@ -568,8 +568,10 @@ int main(void)
 
     tcase_add_loop_test(tcase, the_preface_in_two_pieces_is_http2_wherever_it_is_cut, 0, DETECT_PREFACE_LEN - 1);
     tcase_add_loop_test(tcase, the_first_byte_that_differs_is_tcp_wherever_it_comes, 0, DETECT_PREFACE_LEN);
-    tcase_add_loop_test(tcase, a_server_that_leaves_the_header_of_settings_at_any_byte_is_server_first, 0, DETECT_FRAME_HEADER_LEN);
-    tcase_add_loop_test(tcase, an_unfinished_frame_header_is_held_for_a_second_and_never_marked_server_first, 0, DETECT_FRAME_HEADER_LEN - 1);
+    tcase_add_loop_test(tcase, a_server_that_leaves_the_header_of_settings_at_any_byte_is_server_first, 0,
+                        DETECT_FRAME_HEADER_LEN);
+    tcase_add_loop_test(tcase, an_unfinished_frame_header_is_held_for_a_second_and_never_marked_server_first, 0,
+                        DETECT_FRAME_HEADER_LEN - 1);
     tcase_add_loop_test(tcase, a_held_prefix_becomes_tcp_after_a_second_of_a_silent_server, 0, DETECT_PREFACE_LEN - 1);
     tcase_add_loop_test(tcase, a_server_that_closes_within_a_frame_header_spoke_something_else, 0, DETECT_FRAME_HEADER_LEN - 1);
     tcase_add_loop_test(tcase, grpc_is_http2_in_every_order_of_pieces, 0, 10);

@@ -131,12 +131,12 @@ END_TEST
 START_TEST(every_prefix_of_a_settings_frame_can_be_settings)
 {
     static const uint8_t frame[] = {
-        0, 0, 6,          /* length */
-        4,                /* SETTINGS */
-        0,                /* flags */
-        0, 0, 0, 0,       /* stream */
-        0, 3, 0, 0, 0, 100, /* MAX_CONCURRENT_STREAMS */
-        0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 63, 0, 1, /* WINDOW_UPDATE */
+        0, 0, 6,                                  /* length */
+        4,                                        /* SETTINGS */
+        0,                                        /* flags */
+        0, 0, 0, 0,                               /* stream */
+        0, 3, 0, 0, 0, 100,                       /* MAX_CONCURRENT_STREAMS */
+        0, 0, 4, 8, 0, 0,   0, 0, 0, 0, 63, 0, 1, /* WINDOW_UPDATE */
     };
 
     for (size_t len = 0; len <= sizeof frame; len++) {
@@ -156,7 +156,7 @@ END_TEST
 START_TEST(greetings_of_server_first_protocols_cannot_be_settings)
 {
     static const char *const greetings[] = {"220 mail ESMTP\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "INFO {\"server_id\":\"N\"}\r\n",
-                                            "+OK POP3\r\n", "RFB 003.008\n", "\x4a"};
+                                            "+OK POP3\r\n",       "RFB 003.008\n",           "\x4a"};
 
     for (size_t i = 0; i < ARRAY_LEN(greetings); i++) {
         ck_assert(!detect_server_can_be_settings(greetings[i], strlen(greetings[i])));
@@ -173,7 +173,10 @@ struct label_row {
     enum detect_label label;
 };
 
-#define ROW(bytes, label) {bytes, sizeof bytes - 1, label}
+#define ROW(bytes, label)              \
+    {                                  \
+        bytes, sizeof bytes - 1, label \
+    }
 
 static const struct label_row rows[] = {
     ROW("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", DETECT_LABEL_HTTP2),

@@ -76,8 +76,7 @@ START_TEST(the_value_never_falls_below_a_microsecond)
 }
 END_TEST
 
-UNIT_MAIN("ewma", setup, NULL,
-          a_sample_one_decay_later_weighs_one_minus_one_over_e, a_sample_at_the_same_instant_changes_nothing,
+UNIT_MAIN("ewma", setup, NULL, a_sample_one_decay_later_weighs_one_minus_one_over_e, a_sample_at_the_same_instant_changes_nothing,
           a_single_peak_moves_the_average_no_more_than_a_single_dip, after_a_long_silence_only_the_new_sample_counts,
           many_samples_in_one_decay_weigh_as_much_as_one_after_it, a_clock_that_steps_back_changes_neither_value_nor_date,
           the_value_never_falls_below_a_microsecond)

@@ -47,5 +47,4 @@ START_TEST(counts_of_several_threads_add_up)
 }
 END_TEST
 
-UNIT_MAIN("load", NULL, NULL,
-          a_load_counts_what_began_and_has_not_ended, counts_of_several_threads_add_up)
+UNIT_MAIN("load", NULL, NULL, a_load_counts_what_began_and_has_not_ended, counts_of_several_threads_add_up)

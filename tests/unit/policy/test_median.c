@@ -98,6 +98,6 @@ START_TEST(selection_keeps_every_number)
 }
 END_TEST
 
-UNIT_MAIN("median", NULL, NULL,
-          the_median_of_one_is_itself, the_median_of_two_is_the_lower, random_numbers_have_the_median_that_sorting_finds,
-          rising_falling_and_equal_numbers_are_no_trap, selection_keeps_every_number)
+UNIT_MAIN("median", NULL, NULL, the_median_of_one_is_itself, the_median_of_two_is_the_lower,
+          random_numbers_have_the_median_that_sorting_finds, rising_falling_and_equal_numbers_are_no_trap,
+          selection_keeps_every_number)

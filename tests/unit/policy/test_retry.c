@@ -169,11 +169,9 @@ START_TEST(a_clock_that_steps_back_gives_nothing_away)
 }
 END_TEST
 
-UNIT_MAIN("retry", setup, NULL,
-          a_refused_request_goes_to_another_endpoint, a_request_is_tried_three_times_in_all,
-          a_request_without_its_copy_is_handed_back_as_refused,
-          a_request_that_no_endpoint_is_left_for_is_handed_back_as_refused, a_request_that_never_had_a_connection_fails,
-          a_failed_connect_goes_to_another_endpoint_if_there_is_one, an_idle_service_has_saved_ten_seconds_of_the_floor,
-          an_exhausted_budget_refills_at_the_floor, refusals_cost_no_budget, a_fifth_of_the_requests_may_be_retried,
-          over_a_minute_of_failures_a_fifth_is_retried_and_no_more, what_is_saved_is_bounded_by_the_memory,
-          savings_fade_when_the_requests_stop, a_clock_that_steps_back_gives_nothing_away)
+UNIT_MAIN("retry", setup, NULL, a_refused_request_goes_to_another_endpoint, a_request_is_tried_three_times_in_all,
+          a_request_without_its_copy_is_handed_back_as_refused, a_request_that_no_endpoint_is_left_for_is_handed_back_as_refused,
+          a_request_that_never_had_a_connection_fails, a_failed_connect_goes_to_another_endpoint_if_there_is_one,
+          an_idle_service_has_saved_ten_seconds_of_the_floor, an_exhausted_budget_refills_at_the_floor, refusals_cost_no_budget,
+          a_fifth_of_the_requests_may_be_retried, over_a_minute_of_failures_a_fifth_is_retried_and_no_more,
+          what_is_saved_is_bounded_by_the_memory, savings_fade_when_the_requests_stop, a_clock_that_steps_back_gives_nothing_away)

@@ -476,14 +476,14 @@ START_TEST(freeing_nothing_is_harmless)
 }
 END_TEST
 
-UNIT_MAIN("route", setup, teardown,
-          an_empty_table_routes_nothing, an_unknown_authority_is_routed_nowhere, a_host_has_many_domains,
-          case_does_not_matter, exact_beats_suffix_beats_prefix_beats_any, the_longest_suffix_wins, the_longest_prefix_wins,
-          a_star_stands_for_at_least_one_byte, any_matches_the_empty_authority_too, an_authority_is_tried_with_its_port_first,
-          an_exact_domain_without_port_beats_a_wildcard_with_it, a_suffix_matches_an_authority_with_a_port,
-          a_final_dot_is_no_other_name, addresses_are_authorities_too, odd_authorities_are_routed_nowhere,
-          a_thousand_hosts_are_each_found, the_first_route_that_matches_wins, the_case_of_a_path_matters,
-          the_query_is_no_part_of_the_path, a_host_whose_routes_do_not_match_is_not_passed_over, routes_of_hosts_do_not_mix,
-          backends_share_by_weight, a_route_without_weight_leads_nowhere, the_largest_weights_are_no_overflow,
-          a_backend_index_may_use_all_its_bits, a_domain_with_a_star_inside_is_refused, a_domain_belongs_to_one_host,
-          every_table_is_bounded, domains_are_bounded, a_builder_can_be_given_up, freeing_nothing_is_harmless)
+UNIT_MAIN("route", setup, teardown, an_empty_table_routes_nothing, an_unknown_authority_is_routed_nowhere,
+          a_host_has_many_domains, case_does_not_matter, exact_beats_suffix_beats_prefix_beats_any, the_longest_suffix_wins,
+          the_longest_prefix_wins, a_star_stands_for_at_least_one_byte, any_matches_the_empty_authority_too,
+          an_authority_is_tried_with_its_port_first, an_exact_domain_without_port_beats_a_wildcard_with_it,
+          a_suffix_matches_an_authority_with_a_port, a_final_dot_is_no_other_name, addresses_are_authorities_too,
+          odd_authorities_are_routed_nowhere, a_thousand_hosts_are_each_found, the_first_route_that_matches_wins,
+          the_case_of_a_path_matters, the_query_is_no_part_of_the_path, a_host_whose_routes_do_not_match_is_not_passed_over,
+          routes_of_hosts_do_not_mix, backends_share_by_weight, a_route_without_weight_leads_nowhere,
+          the_largest_weights_are_no_overflow, a_backend_index_may_use_all_its_bits, a_domain_with_a_star_inside_is_refused,
+          a_domain_belongs_to_one_host, every_table_is_bounded, domains_are_bounded, a_builder_can_be_given_up,
+          freeing_nothing_is_harmless)

@@ -221,12 +221,11 @@ START_TEST(freeing_nothing_is_harmless)
 }
 END_TEST
 
-UNIT_MAIN("server_first", setup, teardown,
-          a_destination_never_seen_is_not_known, a_server_that_spoke_first_is_known,
+UNIT_MAIN("server_first", setup, teardown, a_destination_never_seen_is_not_known, a_server_that_spoke_first_is_known,
           other_outcomes_do_not_make_a_destination_known, the_port_is_part_of_a_destination,
-          a_known_destination_is_forgotten_after_its_time_and_not_before,
-          each_time_a_server_speaks_first_it_is_remembered_anew, other_outcomes_do_not_keep_the_mark_alive,
-          outcomes_are_counted_for_each_destination, counts_of_a_forgotten_destination_start_again,
-          past_its_maximum_it_forgets_the_one_recorded_longest_ago, a_flood_of_destinations_stays_within_the_maximum,
-          expiry_gives_memory_back, every_remembered_destination_is_visited_latest_last,
-          a_forgotten_destination_is_not_visited, freeing_nothing_is_harmless)
+          a_known_destination_is_forgotten_after_its_time_and_not_before, each_time_a_server_speaks_first_it_is_remembered_anew,
+          other_outcomes_do_not_keep_the_mark_alive, outcomes_are_counted_for_each_destination,
+          counts_of_a_forgotten_destination_start_again, past_its_maximum_it_forgets_the_one_recorded_longest_ago,
+          a_flood_of_destinations_stays_within_the_maximum, expiry_gives_memory_back,
+          every_remembered_destination_is_visited_latest_last, a_forgotten_destination_is_not_visited,
+          freeing_nothing_is_harmless)

@@ -223,7 +223,8 @@ static Envoy__Config__Endpoint__V3__LbEndpoint *endpoint_at(const char *address)
     m->endpoint->address = make(&envoy__config__core__v3__address__descriptor);
     m->endpoint->address->address_case = ENVOY__CONFIG__CORE__V3__ADDRESS__ADDRESS_SOCKET_ADDRESS;
     m->endpoint->address->socket_address = socket;
-    m->health_status = is_draining ? ENVOY__CONFIG__CORE__V3__HEALTH_STATUS__DRAINING : ENVOY__CONFIG__CORE__V3__HEALTH_STATUS__HEALTHY;
+    m->health_status =
+        is_draining ? ENVOY__CONFIG__CORE__V3__HEALTH_STATUS__DRAINING : ENVOY__CONFIG__CORE__V3__HEALTH_STATUS__HEALTHY;
     return m;
 }
 

@@ -42,22 +42,23 @@ static struct bytes pack(const void *message)
 }
 
 /* Decodes, changes the message `m`, encodes. */
-#define CHANGED(type, prefix, source, ...)              \
-    __extension__({                                     \
-        struct bytes before = (source);                 \
+#define CHANGED(type, prefix, source, ...)                      \
+    __extension__({                                             \
+        struct bytes before = (source);                         \
         type *m = prefix##__unpack(NULL, before.len, before.p); \
-        struct bytes after;                             \
-                                                        \
-        ck_assert_ptr_nonnull(m);                       \
-        __VA_ARGS__;                                    \
-        after = pack(m);                                \
-        prefix##__free_unpacked(m, NULL);               \
-        mem_free(before.p);                             \
-        after;                                          \
+        struct bytes after;                                     \
+                                                                \
+        ck_assert_ptr_nonnull(m);                               \
+        __VA_ARGS__;                                            \
+        after = pack(m);                                        \
+        prefix##__free_unpacked(m, NULL);                       \
+        mem_free(before.p);                                     \
+        after;                                                  \
     })
 
-#define ROUTE_CHANGED(...) \
-    CHANGED(Envoy__Config__Route__V3__RouteConfiguration, envoy__config__route__v3__route_configuration, route_to("shop/a:80"), __VA_ARGS__)
+#define ROUTE_CHANGED(...)                                                                                                      \
+    CHANGED(Envoy__Config__Route__V3__RouteConfiguration, envoy__config__route__v3__route_configuration, route_to("shop/a:80"), \
+            __VA_ARGS__)
 #define CLUSTER_CHANGED(...) \
     CHANGED(Envoy__Config__Cluster__V3__Cluster, envoy__config__cluster__v3__cluster, eds_cluster("shop/a:80"), __VA_ARGS__)
 #define ENDPOINTS_CHANGED(...)                                                                                        \
@@ -290,9 +291,8 @@ END_TEST
 
 START_TEST(an_unhealthy_endpoint_is_left_out)
 {
-    ck_assert_ptr_nonnull(
-        decode(XDS_ENDPOINTS, ENDPOINTS_CHANGED(m->endpoints[0]->lb_endpoints[0]->health_status =
-                                                    ENVOY__CONFIG__CORE__V3__HEALTH_STATUS__UNHEALTHY)));
+    ck_assert_ptr_nonnull(decode(XDS_ENDPOINTS, ENDPOINTS_CHANGED(m->endpoints[0]->lb_endpoints[0]->health_status =
+                                                                      ENVOY__CONFIG__CORE__V3__HEALTH_STATUS__UNHEALTHY)));
     ck_assert_uint_eq(config->endpoint_count, 1);
 }
 END_TEST
@@ -309,7 +309,8 @@ START_TEST(a_host_name_is_refused)
                        char *host = m->endpoints[0]->lb_endpoints[0]->endpoint->address->socket_address->address;
 
                        host[0] = 'x';
-                   }), "no IP address");
+                   }),
+                   "no IP address");
 }
 END_TEST
 
@@ -326,9 +327,9 @@ END_TEST
 
 UNIT_MAIN("config", setup, teardown, an_api_listener_is_http_and_names_its_route, an_inline_route_comes_with_its_listener,
           a_tcp_proxy_chain_is_raw_tcp, a_listener_without_a_known_filter_is_refused,
-          a_filter_that_is_not_understood_is_refused_unless_optional, clusters_of_a_route_are_named_once, weights_decide_between_clusters,
-          weighted_clusters_without_weight_are_refused, a_route_without_match_is_refused, a_condition_that_cannot_be_checked_is_refused,
-          a_cluster_names_its_endpoints, a_cluster_that_is_not_eds_is_refused, a_cluster_that_wants_tls_is_refused,
-          endpoints_are_addresses_with_weight_one, no_endpoints_are_fine, own_weights_are_kept_in_proportion,
-          a_locality_without_weight_gets_nothing, an_unhealthy_endpoint_is_left_out, an_address_that_comes_twice_is_refused,
-          a_host_name_is_refused, bytes_that_are_no_message_are_refused)
+          a_filter_that_is_not_understood_is_refused_unless_optional, clusters_of_a_route_are_named_once,
+          weights_decide_between_clusters, weighted_clusters_without_weight_are_refused, a_route_without_match_is_refused,
+          a_condition_that_cannot_be_checked_is_refused, a_cluster_names_its_endpoints, a_cluster_that_is_not_eds_is_refused,
+          a_cluster_that_wants_tls_is_refused, endpoints_are_addresses_with_weight_one, no_endpoints_are_fine,
+          own_weights_are_kept_in_proportion, a_locality_without_weight_gets_nothing, an_unhealthy_endpoint_is_left_out,
+          an_address_that_comes_twice_is_refused, a_host_name_is_refused, bytes_that_are_no_message_are_refused)
