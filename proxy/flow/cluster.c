@@ -40,6 +40,7 @@ static struct cluster *cluster_new(struct cluster_table *t, const char *name, ui
     c->name = mem_strdup(name);
     list_init(&c->idle_node);
     list_init(&c->endpoints);
+    hash_init(&c->by_address);
     endpoint_set_init(&c->set);
     retry_budget_init(&c->retries, &w->retry_policy, loop_now(w->loop));
     service_metrics_init(&c->metrics, w->metrics.shard, OUTBOUND, c->name);
@@ -100,6 +101,7 @@ void cluster_free_if_unused(struct cluster *c)
     if (c->is_listed || !list_is_empty(&c->endpoints)) {
         return;
     }
+    hash_deinit(&c->by_address);
     endpoint_set_deinit(&c->set);
     service_metrics_deinit(&c->metrics);
     for (unsigned i = 0; i < ENDPOINT_STATE_COUNT; i++) {
@@ -151,10 +153,12 @@ void cluster_table_expire(struct cluster_table *t, struct usec now)
 /* Identity is (address, pod uid): a new pod at an old address starts afresh. */
 static struct endpoint *find_endpoint(struct cluster *c, const struct snapshot_endpoint *wanted)
 {
-    list_for_each(node, &c->endpoints) {
-        struct endpoint *e = list_entry(node, struct endpoint, node);
+    uint64_t hash = addr_hash(&wanted->addr);
 
-        if (e->is_present && addr_eq(&e->addr, &wanted->addr) && strcmp(e->uid, wanted->uid) == 0) {
+    for (struct hash_node *n = hash_first(&c->by_address, hash); n != NULL; n = hash_next(n)) {
+        struct endpoint *e = container_of(n, struct endpoint, by_address);
+
+        if (addr_eq(&e->addr, &wanted->addr) && strcmp(e->uid, wanted->uid) == 0) {
             return e;
         }
     }

@@ -77,7 +77,8 @@ struct cluster {
     uint32_t users; /* references held by connections and exchanges */
     struct usec idle_since;
     struct endpoint_set set;
-    struct list endpoints; /* present and leaving */
+    struct list endpoints;        /* present and leaving */
+    struct hash_table by_address; /* the present ones */
     struct retry_budget retries;
     struct service_metrics metrics;
     struct metric *states[ENDPOINT_STATE_COUNT]; /* refreshed at scrape */
@@ -89,6 +90,7 @@ struct endpoint {
     struct endpoint_stats stats;
     struct cluster *cluster;
     struct list node;
+    struct hash_node by_address;
     struct addr addr;
     char text[ADDR_TEXT_SIZE];
     char *uid;

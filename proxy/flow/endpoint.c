@@ -110,6 +110,7 @@ struct endpoint *endpoint_new(struct cluster *c, const struct snapshot_endpoint 
     e->pool = client_pool_new(w->loop, &e->addr, &w->options->pool, &pool_ops, e);
     list_push_back(&c->endpoints, &e->node);
     endpoint_set_add(&c->set, &e->stats);
+    hash_insert(&c->by_address, &e->by_address, addr_hash(&e->addr));
     if (w->options->has_endpoint_metrics) {
         series_start(e, w->metrics.shard);
     }
@@ -120,6 +121,7 @@ void endpoint_leave(struct endpoint *e)
 {
     e->is_present = false;
     endpoint_set_remove(&e->cluster->set, &e->stats);
+    hash_remove(&e->cluster->by_address, &e->by_address);
     client_pool_close(e->pool);
     endpoint_free_if_unused(e);
 }
