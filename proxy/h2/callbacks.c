@@ -94,8 +94,8 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rc
 }
 
 /* By default nghttp2 drops an invalid field and lets the message pass; a proxy must not (RFC 9113 §8.2.1). */
-static int on_invalid_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags,
-                             void *user_data)
+static int on_invalid_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rcbuf *name, nghttp2_rcbuf *value,
+                             uint8_t flags, void *user_data)
 {
     (void)ng;
     (void)frame;

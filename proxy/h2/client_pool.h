@@ -28,10 +28,10 @@
 struct pool_options {
     struct h2_options h2;
     struct usec connect_timeout;
-    struct usec user_timeout;  /* TCP_USER_TIMEOUT */
-    struct usec idle_timeout;  /* a session without streams for this long is closed; 0: never */
-    uint32_t max_connections;  /* per endpoint and worker */
-    uint32_t max_waiting;      /* requests waiting for a connection */
+    struct usec user_timeout; /* TCP_USER_TIMEOUT */
+    struct usec idle_timeout; /* a session without streams for this long is closed; 0: never */
+    uint32_t max_connections; /* per endpoint and worker */
+    uint32_t max_waiting;     /* requests waiting for a connection */
 };
 
 struct client_pool;
@@ -44,8 +44,8 @@ struct pool_waiter {
 
 /* What the pool tells its owner, for the connect back-off and metrics. Any may be NULL. */
 struct pool_ops {
-    void (*on_connected)(void *ctx, struct usec connect_time);         /* TCP is established */
-    void (*on_connect_failed)(void *ctx, enum close_reason reason);    /* also: it ended before it could serve */
+    void (*on_connected)(void *ctx, struct usec connect_time);      /* TCP is established */
+    void (*on_connect_failed)(void *ctx, enum close_reason reason); /* also: it ended before it could serve */
     void (*on_session_closed)(void *ctx, enum close_reason reason);
     void (*on_empty)(void *ctx); /* the last session of a closed pool is gone: it may be freed (it is not freed by itself) */
 };

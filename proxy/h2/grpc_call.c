@@ -302,7 +302,8 @@ static const struct h2_stream_ops stream_ops = {
 
 /* --- interface --- */
 
-static struct grpc_call *call_new(struct h2_session *session, size_t max_message_bytes, const struct grpc_call_ops *ops, void *ctx)
+static struct grpc_call *call_new(struct h2_session *session, size_t max_message_bytes, const struct grpc_call_ops *ops,
+                                  void *ctx)
 {
     struct loop *loop = h2_session_loop(session);
     struct grpc_call *c = slab_alloc(loop_slab(loop), sizeof *c);

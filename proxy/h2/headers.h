@@ -29,7 +29,7 @@ struct h2_field {
     struct str value;
     struct nghttp2_rcbuf *name_ref; /* NULL: literal, or in `own` */
     struct nghttp2_rcbuf *value_ref;
-    char *own; /* the block's copy of what was added: name, then value; NULL if there is none */
+    char *own;             /* the block's copy of what was added: name, then value; NULL if there is none */
     bool is_never_indexed; /* RFC 7541 §6.2.3: kept when the block is sent on */
 };
 
@@ -55,7 +55,8 @@ void h2_headers_add(struct h2_headers *h, struct str name, struct str value);
 void h2_headers_add_literal(struct h2_headers *h, struct str name, struct str value);
 
 /* Appends a received field: takes one more reference on each buffer. For the session. */
-void h2_headers_add_received(struct h2_headers *h, struct nghttp2_rcbuf *name, struct nghttp2_rcbuf *value, bool is_never_indexed);
+void h2_headers_add_received(struct h2_headers *h, struct nghttp2_rcbuf *name, struct nghttp2_rcbuf *value,
+                             bool is_never_indexed);
 
 /* The first field of that (lower-case) name; NULL if there is none. */
 const struct h2_field *h2_headers_find(const struct h2_headers *h, struct str name);

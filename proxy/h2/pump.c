@@ -14,8 +14,8 @@
 
 #include "h2/session_internal.h"
 
-#define RECV_ROUNDS 4  /* of LOOP_READ_BUFFER_SIZE, then others get a turn */
-#define SEND_ROUNDS 4  /* of out_buffer_bytes */
+#define RECV_ROUNDS 4 /* of LOOP_READ_BUFFER_SIZE, then others get a turn */
+#define SEND_ROUNDS 4 /* of out_buffer_bytes */
 #define OUT_FIRST_SIZE ((size_t)4000)
 #define OUTBOUND_FRAMES_MAX 10000
 

@@ -49,10 +49,10 @@ struct h2_options {
     uint32_t max_concurrent_streams; /* what we offer the peer */
     uint32_t stream_window_bytes;    /* initial window of each stream we receive on */
     uint32_t connection_window_bytes;
-    uint32_t max_header_list_bytes;  /* received header blocks and trailers; announced too */
-    uint32_t out_buffer_bytes;       /* the pump stops serialising DATA when this much waits for the socket */
-    struct usec ping_after;          /* with streams open and nothing received for this long: PING. 0: never */
-    struct usec ping_timeout;        /* no answer to it for this long: CLOSE_PEER_TIMEOUT */
+    uint32_t max_header_list_bytes; /* received header blocks and trailers; announced too */
+    uint32_t out_buffer_bytes;      /* the pump stops serialising DATA when this much waits for the socket */
+    struct usec ping_after;         /* with streams open and nothing received for this long: PING. 0: never */
+    struct usec ping_timeout;       /* no answer to it for this long: CLOSE_PEER_TIMEOUT */
 };
 
 struct h2_session;
@@ -83,29 +83,29 @@ struct h2_stream_ops {
 struct h2_stream {
     struct h2_session *session; /* owner */
     const struct h2_stream_ops *ops;
-    void *ctx;   /* the handler's link */
+    void *ctx; /* the handler's link */
     int32_t id;
     /* the rest is the session's */
-    struct list node; /* on the session's list of streams */
-    struct h2_headers *receiving;    /* block being received */
-    struct h2_headers *trailers;     /* to be sent after the body */
-    struct list sending;             /* blocks that nghttp2 has not serialised yet, in their order */
-    struct list out_chunks;          /* body bytes waiting to be sent */
-    size_t out_bytes;                /* in out_chunks */
-    size_t unconsumed;               /* received bytes not yet given back */
-    uint64_t received_bytes;         /* body bytes received so far */
+    struct list node;             /* on the session's list of streams */
+    struct h2_headers *receiving; /* block being received */
+    struct h2_headers *trailers;  /* to be sent after the body */
+    struct list sending;          /* blocks that nghttp2 has not serialised yet, in their order */
+    struct list out_chunks;       /* body bytes waiting to be sent */
+    size_t out_bytes;             /* in out_chunks */
+    size_t unconsumed;            /* received bytes not yet given back */
+    uint64_t received_bytes;      /* body bytes received so far */
     uint64_t sent_bytes;
-    uint64_t wire_offset;            /* of HEADERS in everything the session has serialised */
-    enum close_reason end_reason;    /* known before the end; CLOSE_DONE: not yet */
-    bool is_out_ended : 1;    /* send_end or send_trailers was ordered */
-    bool is_deferred : 1;     /* nghttp2 waits for resume_data */
-    bool is_headers_sent : 1; /* final header block ordered */
+    uint64_t wire_offset;         /* of HEADERS in everything the session has serialised */
+    enum close_reason end_reason; /* known before the end; CLOSE_DONE: not yet */
+    bool is_out_ended : 1;        /* send_end or send_trailers was ordered */
+    bool is_deferred : 1;         /* nghttp2 waits for resume_data */
+    bool is_headers_sent : 1;     /* final header block ordered */
     bool is_headers_received : 1; /* final header block (server: the request) */
-    bool is_in_ended : 1;     /* END_STREAM received */
+    bool is_in_ended : 1;         /* END_STREAM received */
     bool is_reset_ordered : 1;
-    bool is_serialised : 1;   /* client: HEADERS left nghttp2, at wire_offset */
-    bool is_over_limit : 1;   /* the block being received exceeds the limit; what is left of it is only decoded */
-    bool is_grpc : 1;         /* as far as the block being received tells; kept for the answer to one that is over its limit */
+    bool is_serialised : 1; /* client: HEADERS left nghttp2, at wire_offset */
+    bool is_over_limit : 1; /* the block being received exceeds the limit; what is left of it is only decoded */
+    bool is_grpc : 1;       /* as far as the block being received tells; kept for the answer to one that is over its limit */
 };
 
 struct h2_session_ops {

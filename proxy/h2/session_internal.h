@@ -69,23 +69,23 @@ struct h2_session {
     uint32_t close_error;     /* of the GOAWAY that goes first; H2_NO_ERROR: none */
     uint32_t goaway_sent_error;
 
-    struct usec quiet_since;  /* last byte received, or first stream opened after there was none */
+    struct usec quiet_since; /* last byte received, or first stream opened after there was none */
     struct usec ping_sent;
-    uint32_t ping_strikes;    /* PINGs a gRPC server may hold against us; see keepalive.c */
+    uint32_t ping_strikes; /* PINGs a gRPC server may hold against us; see keepalive.c */
     uint64_t resets_sent;
     uint64_t resets_received;
 
-    bool is_started : 1;      /* SETTINGS submitted */
-    bool has_settings : 1;    /* the peer's have come */
+    bool is_started : 1;   /* SETTINGS submitted */
+    bool has_settings : 1; /* the peer's have come */
     bool is_goaway_received : 1;
-    bool is_read_stopped : 1; /* too many frames wait for the socket */
-    bool is_write_broken : 1; /* the socket takes no more; what it has received is still read */
-    bool is_drain_ordered : 1;  /* drain or goaway was asked for: `reason` is theirs */
-    bool is_farewell_sent : 1;  /* the last GOAWAY there will be is submitted */
-    bool is_abandoned : 1;      /* the owner is gone */
-    bool is_last_words : 1;   /* serialising after the end of all events */
+    bool is_read_stopped : 1;  /* too many frames wait for the socket */
+    bool is_write_broken : 1;  /* the socket takes no more; what it has received is still read */
+    bool is_drain_ordered : 1; /* drain or goaway was asked for: `reason` is theirs */
+    bool is_farewell_sent : 1; /* the last GOAWAY there will be is submitted */
+    bool is_abandoned : 1;     /* the owner is gone */
+    bool is_last_words : 1;    /* serialising after the end of all events */
     bool is_ping_outstanding : 1;
-    bool is_pinged : 1;         /* ping_sent is valid */
+    bool is_pinged : 1;               /* ping_sent is valid */
     bool has_sent_since_ping : 1;     /* a stream was opened */
     bool has_received_since_ping : 1; /* HEADERS or DATA */
 };

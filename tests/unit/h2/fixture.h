@@ -24,8 +24,8 @@ struct heard {
     size_t received;    /* body bytes */
     uint8_t bytes[256]; /* the first of them */
     size_t sent;
-    bool is_holding;    /* does not give credit back */
-    bool is_ended;      /* the peer has finished */
+    bool is_holding; /* does not give credit back */
+    bool is_ended;   /* the peer has finished */
     bool is_closed;
     uint32_t error;
     enum close_reason reason;
@@ -70,7 +70,7 @@ void turn_until(const bool *flag);
 
 /* Fields from a list of names and values that ends with NULL. */
 struct h2_headers *block(const char *name, ...);
-struct h2_headers *request_block(void); /* POST / */
+struct h2_headers *request_block(void);  /* POST / */
 struct h2_headers *response_block(void); /* 200 */
 
 /* The client opens a stream, whose events `heard` notes. */
@@ -89,9 +89,9 @@ const char *value_of(const struct h2_headers *headers, const char *name);
 
 void send_filler(struct h2_stream *s, size_t len);
 
-#define assert_closed(heard, with_error, with_reason)                                              \
-    do {                                                                                           \
-        ck_assert((heard)->is_closed);                                                             \
-        ck_assert_uint_eq((heard)->error, (with_error));                                           \
-        ck_assert_str_eq(close_reason_label((heard)->reason), close_reason_label(with_reason));    \
+#define assert_closed(heard, with_error, with_reason)                                           \
+    do {                                                                                        \
+        ck_assert((heard)->is_closed);                                                          \
+        ck_assert_uint_eq((heard)->error, (with_error));                                        \
+        ck_assert_str_eq(close_reason_label((heard)->reason), close_reason_label(with_reason)); \
     } while (0)

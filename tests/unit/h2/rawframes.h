@@ -13,7 +13,18 @@
 
 #include "unit.h"
 
-enum raw_type { RAW_DATA, RAW_HEADERS, RAW_PRIORITY, RAW_RST, RAW_SETTINGS, RAW_PUSH, RAW_PING, RAW_GOAWAY, RAW_WINDOW, RAW_CONT };
+enum raw_type {
+    RAW_DATA,
+    RAW_HEADERS,
+    RAW_PRIORITY,
+    RAW_RST,
+    RAW_SETTINGS,
+    RAW_PUSH,
+    RAW_PING,
+    RAW_GOAWAY,
+    RAW_WINDOW,
+    RAW_CONT
+};
 
 #define RAW_END_STREAM 0x1
 #define RAW_ACK 0x1

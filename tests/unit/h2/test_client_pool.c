@@ -491,7 +491,7 @@ UNIT_MAIN("client_pool", setup, teardown, the_first_request_dials_and_waits, a_f
           no_request_is_sent_before_the_limit_is_known, past_its_connections_requests_queue_and_past_the_queue_they_are_refused,
           who_has_left_the_queue_is_not_called, a_refused_connection_fails_all_that_wait,
           a_peer_that_sends_no_settings_fails_all_that_wait, a_peer_that_sends_every_connection_away_fails_all_that_wait,
-          a_session_that_goes_away_is_replaced,
-          a_session_that_only_finishes_does_not_count_against_the_maximum, an_idle_session_is_closed_with_a_goaway,
-          a_session_with_a_stream_is_not_idle, a_closed_pool_fails_waiters_and_lets_streams_finish, an_unused_pool_closes_at_once,
+          a_session_that_goes_away_is_replaced, a_session_that_only_finishes_does_not_count_against_the_maximum,
+          an_idle_session_is_closed_with_a_goaway, a_session_with_a_stream_is_not_idle,
+          a_closed_pool_fails_waiters_and_lets_streams_finish, an_unused_pool_closes_at_once,
           a_pool_may_be_freed_by_its_last_waiter)

@@ -258,10 +258,10 @@ START_TEST(a_request_without_a_body_half_closes)
 {
     struct heard h = {0};
 
-    request_with(&h,
-                 block(":method", "POST", ":scheme", "http", ":path", "/m", ":authority", "a", "content-type", "application/grpc",
-                       NULL),
-                 true);
+    request_with(
+        &h,
+        block(":method", "POST", ":scheme", "http", ":path", "/m", ":authority", "a", "content-type", "application/grpc", NULL),
+        true);
     settle();
 
     ck_assert(callee.is_half_closed);
@@ -409,9 +409,9 @@ START_TEST(an_answer_maps_to_a_status)
     stream_init(&stream, loop, fds[1]);
     server.session = h2_session_new(H2_SERVER, &stream, NULL, 0, &options, &hand_ops, &server);
     start_call("/m");
-    h2_stream_send_headers(asked, H2_RESPONSE,
-                           block(answers[_i].fields[0], answers[_i].fields[1], answers[_i].fields[2], answers[_i].fields[3], NULL),
-                           true);
+    h2_stream_send_headers(
+        asked, H2_RESPONSE,
+        block(answers[_i].fields[0], answers[_i].fields[1], answers[_i].fields[2], answers[_i].fields[3], NULL), true);
     settle();
 
     ck_assert(caller.is_closed);

@@ -42,8 +42,8 @@ static struct heard *start_post(void)
 START_TEST(a_request_arrives_with_its_fields_in_order)
 {
     pair_start();
-    request_with(&a, block(":method", "GET", ":scheme", "http", ":path", "/x?y", ":authority", "shop", "one", "1", "two", "", NULL),
-                 true);
+    request_with(
+        &a, block(":method", "GET", ":scheme", "http", ":path", "/x?y", ":authority", "shop", "one", "1", "two", "", NULL), true);
     settle();
 
     struct h2_headers *got = served(0)->request;
@@ -683,18 +683,20 @@ START_TEST(a_session_may_be_closed_from_its_own_event)
 END_TEST
 
 UNIT_MAIN("session", setup, teardown, a_request_arrives_with_its_fields_in_order, a_response_with_body_and_trailers_arrives,
-          a_response_may_be_headers_only, trailers_may_follow_an_empty_body, an_empty_body_ends_by_itself, request_trailers_arrive,
-          informational_responses_come_before_the_final_one, each_side_may_end_first,
+          a_response_may_be_headers_only, trailers_may_follow_an_empty_body, an_empty_body_ends_by_itself,
+          request_trailers_arrive, informational_responses_come_before_the_final_one, each_side_may_end_first,
           a_response_before_the_requests_end_closes_the_stream, a_reset_by_the_client_keeps_its_code,
-          a_reset_by_the_server_keeps_its_code, a_refused_stream_is_unprocessed, a_reset_before_anything_was_written_is_unprocessed,
-          orders_after_a_reset_are_harmless, a_detached_stream_is_reset_and_silent,
-          a_detached_stream_whose_answer_is_ordered_still_delivers_it, a_body_larger_than_the_window_passes,
-          a_window_is_not_exceeded_and_grows_only_by_consumed_bytes, a_stalled_stream_does_not_stall_another,
-          bytes_of_ended_streams_go_back_to_the_connections_window, bytes_that_come_after_a_detach_are_thrown_away_and_credited,
-          what_waits_for_the_socket_is_bounded, the_peers_stream_limit_bounds_requests, a_changed_stream_limit_reaches_the_peer,
+          a_reset_by_the_server_keeps_its_code, a_refused_stream_is_unprocessed,
+          a_reset_before_anything_was_written_is_unprocessed, orders_after_a_reset_are_harmless,
+          a_detached_stream_is_reset_and_silent, a_detached_stream_whose_answer_is_ordered_still_delivers_it,
+          a_body_larger_than_the_window_passes, a_window_is_not_exceeded_and_grows_only_by_consumed_bytes,
+          a_stalled_stream_does_not_stall_another, bytes_of_ended_streams_go_back_to_the_connections_window,
+          bytes_that_come_after_a_detach_are_thrown_away_and_credited, what_waits_for_the_socket_is_bounded,
+          the_peers_stream_limit_bounds_requests, a_changed_stream_limit_reaches_the_peer,
           a_limit_changed_before_the_first_turn_is_the_only_one_told, before_settings_a_hundred_streams_are_assumed,
           a_lost_connection_ends_sent_streams_as_processed, a_session_closed_before_its_requests_left_ends_them_as_unprocessed,
           requests_on_a_session_that_ends_are_refused, an_abandoned_session_is_silent, closing_with_an_error_tells_the_peer,
-          a_draining_server_finishes_its_streams, a_request_on_its_way_when_the_drain_starts_is_served, an_idle_server_drains_at_once,
-          a_draining_client_takes_no_more_and_closes_after_the_last, a_goaway_with_an_error_is_passed_on,
-          a_stream_may_be_reset_from_its_own_event, a_session_may_be_closed_from_its_own_event)
+          a_draining_server_finishes_its_streams, a_request_on_its_way_when_the_drain_starts_is_served,
+          an_idle_server_drains_at_once, a_draining_client_takes_no_more_and_closes_after_the_last,
+          a_goaway_with_an_error_is_passed_on, a_stream_may_be_reset_from_its_own_event,
+          a_session_may_be_closed_from_its_own_event)

@@ -194,12 +194,7 @@ static void assert_reset_unseen(uint32_t error)
 }
 
 static const char *const bad_fields[][2] = {
-    {"x", "a\rb"},
-    {"x", "a\nb"},
-    {"X-Upper", "1"},
-    {"connection", "close"},
-    {"te", "gzip"},
-    {"transfer-encoding", "chunked"},
+    {"x", "a\rb"},   {"x", "a\nb"}, {"X-Upper", "1"}, {"connection", "close"}, {"te", "gzip"}, {"transfer-encoding", "chunked"},
     {"sp ace", "1"},
 };
 
