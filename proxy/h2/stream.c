@@ -244,6 +244,7 @@ void h2_stream_send_end(struct h2_stream *st)
 }
 
 /* nghttp2 asks how many body bytes the next DATA frame takes. Always NO_COPY: below 2 KiB it costs the same, and there is one path. */
+/* NOLINTNEXTLINE(readability-function-size,readability-non-const-parameter): the signature is nghttp2's */
 ssize_t h2_stream_read_body(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t length, uint32_t *flags,
                             nghttp2_data_source *source, void *user_data)
 {
