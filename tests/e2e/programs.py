@@ -6,6 +6,7 @@ import os
 import queue
 import subprocess
 import threading
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON = "/usr/bin/python3"
@@ -94,3 +95,16 @@ class GrpcClient(Driven):
 
     def calls(self, count, channel="a", **words):
         return self.ask("calls", channel=channel, count=count, **words)
+
+    def load_until(self, server, calls=20):
+        """Under load: until that many calls have been answered by `server`. Returns the codes of all that ended meanwhile."""
+        codes, answered, end = {}, 0, time.monotonic() + HANG_LIMIT
+        while answered < calls:
+            if time.monotonic() > end:
+                raise AssertionError(f"{server} is not used: {codes}")
+            time.sleep(0.02)
+            counts = self.ask("load_counts")
+            answered += counts["by_server"].get(server, 0)
+            for code, n in counts["codes"].items():
+                codes[code] = codes.get(code, 0) + n
+        return codes
