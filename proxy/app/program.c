@@ -2,7 +2,7 @@
 
 #include "app/program.h"
 
-#include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/random.h>
@@ -54,9 +54,10 @@ static void stop(struct program *p)
     loop_stop(p->control);
 }
 
-static uint32_t open_connections(struct program *p)
+/* A worker that does not answer counts as busy. */
+static uint64_t open_connections(struct program *p)
 {
-    uint32_t count = 0;
+    uint64_t count = 0;
 
     for (unsigned i = 0; i < p->worker_count; i++) {
         count += worker_connections(p->workers[i]);
@@ -73,7 +74,7 @@ static void close_acceptor_here(struct worker *w, void *arg)
 static void drain(struct program *p)
 {
     p->state = PROGRAM_DRAINING;
-    log_info(LOG_APP, NULL, "draining: %u connections are open", open_connections(p));
+    log_info(LOG_APP, NULL, "draining: %" PRIu64 " connections are open", open_connections(p));
     worker_call(p->workers[0], close_acceptor_here, &p->acceptor, usec_from_s(5));
     for (unsigned i = 0; i < p->worker_count; i++) {
         worker_drain(p->workers[i]);
@@ -84,7 +85,7 @@ static void drain(struct program *p)
 static void on_shutdown_timer(struct timer *t)
 {
     struct program *p = container_of(t, struct program, shutdown);
-    uint32_t left;
+    uint64_t left;
 
     if (p->state == PROGRAM_LEAVING) {
         drain(p);
@@ -94,7 +95,7 @@ static void on_shutdown_timer(struct timer *t)
         log_info(LOG_APP, NULL, "drained");
         stop(p);
     } else if (!usec_before(loop_clock(), p->grace_until)) {
-        log_warn(LOG_APP, NULL, "the drain grace is over: closing %u connections", left);
+        log_warn(LOG_APP, NULL, "the drain grace is over: closing %" PRIu64 " connections", left);
         stop(p);
     } else {
         timer_set(&p->shutdown, DRAIN_POLL);

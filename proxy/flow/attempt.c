@@ -132,6 +132,7 @@ void attempt_deliver(struct exchange *x, struct endpoint *e)
     struct h2_session *session;
 
     x->endpoint = e;
+    x->sent = (struct usec){0};
     if (e == NULL) {
         exchange_answer(x, CLOSE_NO_ENDPOINT, false);
         return;

@@ -25,6 +25,7 @@ struct cluster_table *cluster_table_new(struct worker *w, struct load_registry *
     t->worker = w;
     t->loads = loads;
     hash_init(&t->by_name);
+    list_init(&t->all);
     list_init(&t->idle);
     return t;
 }
@@ -51,6 +52,7 @@ static struct cluster *cluster_new(struct cluster_table *t, const char *name, ui
     }
     hash_insert(&t->by_name, &c->by_name, hash);
     c->is_listed = true;
+    list_push_back(&t->all, &c->node);
     t->cluster_count++;
     return c;
 }
@@ -107,6 +109,7 @@ void cluster_free_if_unused(struct cluster *c)
     for (unsigned i = 0; i < ENDPOINT_STATE_COUNT; i++) {
         metric_end(&c->states[i]);
     }
+    list_unlink(&c->node);
     c->table->cluster_count--;
     mem_free(c->name);
     mem_free(c);
@@ -215,15 +218,18 @@ struct cluster *cluster_table_original(struct cluster_table *t, const struct add
     return c;
 }
 
-static void retire_node(struct hash_node *node, void *ctx)
-{
-    (void)ctx;
-    cluster_retire(container_of(node, struct cluster, by_name));
-}
-
 void cluster_table_retire_all(struct cluster_table *t)
 {
-    hash_for_each(&t->by_name, retire_node, NULL);
+    list_for_each(node, &t->all) {
+        struct cluster *c = list_entry(node, struct cluster, node);
+
+        list_for_each(entry, &c->endpoints) {
+            client_pool_abort(list_entry(entry, struct endpoint, node)->pool);
+        }
+        if (c->is_listed) {
+            cluster_retire(c);
+        }
+    }
 }
 
 bool cluster_table_is_empty(const struct cluster_table *t)

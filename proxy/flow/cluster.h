@@ -71,6 +71,7 @@ struct endpoint_series {
 
 struct cluster {
     struct hash_node by_name;
+    struct list node;      /* on the table's list of all */
     struct list idle_node; /* on the table's list of clusters without users */
     struct cluster_table *table;
     char *name;
@@ -105,7 +106,7 @@ struct endpoint {
 
 struct cluster_table *cluster_table_new(struct worker *w, struct load_registry *loads);
 
-/* Lets all endpoints go, at shutdown: no references may be left. Pools drain; then the table may be freed. */
+/* Lets all endpoints go, at shutdown: no references may be left. Their sessions end in this turn; then the table may be freed. */
 void cluster_table_retire_all(struct cluster_table *t);
 bool cluster_table_is_empty(const struct cluster_table *t); /* no endpoint is left of retired clusters either */
 void cluster_table_free(struct cluster_table *t);

@@ -14,6 +14,7 @@ struct cluster_table {
     struct worker *worker; /* owner */
     struct load_registry *loads;
     struct hash_table by_name;
+    struct list all;      /* listed and retired */
     size_t cluster_count; /* listed and retired */
     struct list idle;     /* clusters without users, the longest idle first */
 };

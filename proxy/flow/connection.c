@@ -319,6 +319,8 @@ static void on_timer(struct timer *t)
         act(c, detect_time(&c->detect, now_of(c)));
     } else if (c->state == CONNECTION_ASKING) {
         serve(c, NULL); /* the watch stays: the answer changes this connection when it comes */
+    } else if (c->state == CONNECTION_HTTP && c->http->session == NULL) {
+        connection_close(c, CLOSE_PEER_TIMEOUT, true); /* inbound: the app has not said a word of HTTP/2 */
     }
 }
 
@@ -372,6 +374,10 @@ static void on_server_readable(struct stream *s)
         c->is_server_ended = true;
         stream_want_read(s, false);
         act(c, detect_server_eof(&c->detect));
+    } else if (n != -EAGAIN && c->direction == OUTBOUND && c->detect.server_len == DETECT_FRAME_HEADER_LEN) {
+        /* It had sent SETTINGS: other endpoints can serve this client, whose preface is only late. */
+        stream_close(s);
+        c->dial_error = (int)n;
     } else if (n != -EAGAIN) {
         connection_close(c, n == -ECONNRESET ? CLOSE_PEER_RESET : CLOSE_IO_ERROR, true);
     }

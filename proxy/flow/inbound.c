@@ -10,6 +10,9 @@
 #include "base/mem.h"
 #include "flow/http_side.h"
 
+/* An app that accepts and then says nothing: its peers give up earlier; nobody waits for ever. */
+#define APP_SETTINGS_LIMIT usec_from_s(10)
+
 static void mirror_limit(struct http_side *h)
 {
     uint32_t offered = h->worker->options->server.max_concurrent_streams;
@@ -23,6 +26,7 @@ static void on_app_settings(struct h2_session *app)
     struct http_side *h = h2_session_ctx(app);
 
     if (h->session == NULL) {
+        timer_stop(&h->connection->timer);
         http_side_serve(h);
     }
     mirror_limit(h);
@@ -69,5 +73,6 @@ void inbound_http_start(struct connection *c)
 
     snprintf(h->app_name, sizeof h->app_name, "%s", addr_format(&c->original, service));
     service_metrics_init(&h->app_metrics, c->worker->metrics.shard, INBOUND, h->app_name);
+    timer_set(&c->timer, APP_SETTINGS_LIMIT);
     h->app = h2_session_new(H2_CLIENT, &c->server, c->held_server, c->held_server_len, &c->worker->options->app, &app_ops, h);
 }

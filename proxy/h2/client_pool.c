@@ -173,9 +173,14 @@ static void on_settings(struct h2_session *s)
 {
     struct member *m = h2_session_ctx(s);
     struct client_pool *p = m->pool;
+    bool is_first = m->is_pending;
 
     timer_stop(&m->settings_timer);
     set_settled(m);
+    if (is_first && p->ops->on_connected != NULL) {
+        /* Only now: behind another proxy, or a full backlog, a TCP connection proves nothing about the endpoint. */
+        p->ops->on_connected(p->ctx, usec_since(loop_clock(), m->connect.started));
+    }
     p->peer_max_streams = h2_session_peer_max_streams(s);
     loop_defer(p->loop, &p->serve);
 }
@@ -252,9 +257,6 @@ static void on_dialled(struct connect *c, int result)
     timer_set(&m->settings_timer, p->options->connect_timeout);
     if (p->options->idle_timeout.v != 0 && !timer_is_set(&p->idle_timer)) {
         timer_set(&p->idle_timer, p->options->idle_timeout);
-    }
-    if (p->ops->on_connected != NULL) {
-        p->ops->on_connected(p->ctx, usec_since(loop_clock(), c->started));
     }
 }
 
@@ -337,6 +339,14 @@ void client_pool_close(struct client_pool *p)
         }
     }
     loop_defer(p->loop, &p->serve);
+}
+
+void client_pool_abort(struct client_pool *p)
+{
+    client_pool_close(p);
+    list_for_each(node, &p->members) {
+        h2_session_close(list_entry(node, struct member, node)->session, H2_NO_ERROR, CLOSE_SHUTDOWN);
+    }
 }
 
 static void reap(struct grave *g)

@@ -44,7 +44,7 @@ struct pool_waiter {
 
 /* What the pool tells its owner, for the connect back-off and metrics. Any may be NULL. */
 struct pool_ops {
-    void (*on_connected)(void *ctx, struct usec connect_time);      /* TCP is established */
+    void (*on_connected)(void *ctx, struct usec connect_time); /* the peer's SETTINGS have come */ /* TCP is established */
     void (*on_connect_failed)(void *ctx, enum close_reason reason); /* also: it ended before it could serve */
     void (*on_session_closed)(void *ctx, enum close_reason reason);
     void (*on_empty)(void *ctx); /* the last session of a closed pool is gone: it may be freed (it is not freed by itself) */
@@ -58,6 +58,9 @@ struct client_pool *client_pool_new(struct loop *l, const struct addr *addr, con
 
 /* No new dials; sessions drain; waiters fail with CLOSE_NO_ENDPOINT at the end of the turn. on_empty follows. */
 void client_pool_close(struct client_pool *p);
+
+/* The same at once: sessions end in this turn, whatever their peers still owe. */
+void client_pool_abort(struct client_pool *p);
 
 /* Only from on_empty on, or when it was never used. Nulls the link; accepts NULL inside. */
 void client_pool_free(struct client_pool **p);
