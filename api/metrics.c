@@ -2,7 +2,8 @@
 
 #include "api/metrics.h"
 
-#include <dirent.h>
+#include "net/socket.h"
+
 #include <stdio.h>
 
 #include "base/object.h"
@@ -85,25 +86,9 @@ void api_metrics_stream_ended(struct api_metrics *m, int grpc_status)
     metric_put(&ended);
 }
 
-/* The directory's own descriptor is not counted. */
-static int64_t count_open_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int64_t count = -1;
-
-    if (dir == NULL) {
-        return 0;
-    }
-    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-        count += entry->d_name[0] != '.';
-    }
-    closedir(dir);
-    return count;
-}
-
 void api_metrics_write(struct api_metrics *m, struct text *out)
 {
-    metric_set(m->open_fds, count_open_fds());
+    metric_set(m->open_fds, socket_count_open_fds());
     for (unsigned i = 0; i < OBJECT_KIND_COUNT; i++) {
         struct metric *objects = get_labelled(m, API_OBJECTS, object_label((enum object_kind)i));
 

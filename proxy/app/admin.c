@@ -2,8 +2,7 @@
 
 #include "app/admin.h"
 
-#include "base/log.h"
-#include "base/mem.h"
+#include "net/log_page.h"
 
 #define WORKER_LIMIT usec_from_s(2)
 
@@ -126,36 +125,6 @@ static void handle_endpoints(void *ctx, const struct http_request *request, stru
     }
 }
 
-/* --- log levels --- */
-
-static void handle_log_level(void *ctx, const struct http_request *request, struct http_response *response)
-{
-    (void)ctx;
-    (void)request;
-    log_get_levels(&response->body);
-    text_printf(&response->body, "\n");
-}
-
-static void handle_set_log_level(void *ctx, const struct http_request *request, struct http_response *response)
-{
-    char *level = http_query_value(request->query, "level");
-    struct text error;
-
-    text_init(&error, 256);
-    if (level == NULL) {
-        response->status = 400;
-        text_printf(&response->body, "say which: POST /log-level?level=warn,h2=debug\n");
-    } else if (log_set_levels(str_from(level), &error) < 0) {
-        response->status = 400;
-        text_printf(&response->body, "%s\n", error.p);
-    } else {
-        log_info(LOG_ADMIN, NULL, "log level is now %s", level);
-        handle_log_level(ctx, request, response);
-    }
-    text_deinit(&error);
-    mem_free(level);
-}
-
 static const struct http_page pages[] = {
     {HTTP_GET, "/live", false, handle_live, "200 while the process runs"},
     {HTTP_GET, "/ready", false, handle_ready, "200 while it takes traffic; 503 while draining"},
@@ -163,8 +132,8 @@ static const struct http_page pages[] = {
     {HTTP_GET, "/config", true, handle_config, "the settings in force"},
     {HTTP_GET, "/endpoints", true, handle_endpoints,
      "destinations, what they were detected as, endpoints as the balancer sees them"},
-    {HTTP_GET, "/log-level", true, handle_log_level, "the log levels"},
-    {HTTP_POST, "/log-level", true, handle_set_log_level, "?level=warn,h2=debug changes them"},
+    {HTTP_GET, "/log-level", true, log_page_get, "the log levels"},
+    {HTTP_POST, "/log-level", true, log_page_set, "?level=warn,h2=debug changes them"},
 };
 
 int admin_open(struct program *p)

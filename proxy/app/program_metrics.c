@@ -2,11 +2,11 @@
 
 #include "app/program_metrics.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "net/socket.h"
 #include "version.h"
 
 const struct metric_family program_families[PROGRAM_FAMILY_COUNT] = {
@@ -48,21 +48,6 @@ void program_metrics_deinit(struct program_metrics *m)
     }
 }
 
-static int64_t count_fds(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    int64_t count = 0;
-
-    if (dir == NULL) {
-        return 0;
-    }
-    while (readdir(dir) != NULL) {
-        count++;
-    }
-    closedir(dir);
-    return count - 3; /* ".", ".." and the directory's own */
-}
-
 static int64_t resident_bytes(void)
 {
     FILE *f = fopen("/proc/self/statm", "re");
@@ -102,7 +87,7 @@ void program_metrics_refresh(struct program_metrics *m, bool is_ready, const str
     raise_to(*series_of(m, METRIC_DISCOVERY_DISCONNECTS), discovery->disconnects);
     raise_to(*series_of(m, METRIC_DISCOVERY_UPDATES), discovery->updates);
     raise_to(*series_of(m, METRIC_DISCOVERY_NACKS), discovery->nacks);
-    metric_set(*series_of(m, METRIC_OPEN_FDS), count_fds());
+    metric_set(*series_of(m, METRIC_OPEN_FDS), socket_count_open_fds());
     metric_set(*series_of(m, METRIC_MEMORY), resident_bytes());
     metric_set_time(*series_of(m, METRIC_CPU), cpu_used());
     for (unsigned i = 0; i < OBJECT_KIND_COUNT; i++) {

@@ -7,7 +7,7 @@
  *     log_info(LOG_DISCOVERY, "api", "connected to %s", text);
  *     {"time":"…","level":"info","topic":"discovery","id":"api","message":"connected to …"}
  *
- * Only flow, app, init and the programs' main files log; base, policy, net and h2 return.
+ * Only flow, app, init, the programs' main files and the shared admin page (net/log_page) log; base, policy, net and h2 return.
  *
  * Owner:   process-wide; the one global besides the hash key.
  * Threads: any; one write(2) a line.

@@ -117,21 +117,6 @@ static void start_relay(struct connection *c)
     c->relay = relay_new(&start, on_relay_end, c);
 }
 
-static enum close_reason connect_failure(int error)
-{
-    switch (error) {
-    case -ECONNREFUSED:
-        return CLOSE_CONNECT_REFUSED;
-    case -ETIMEDOUT:
-        return CLOSE_CONNECT_TIMEOUT;
-    case -EHOSTUNREACH:
-    case -ENETUNREACH:
-        return CLOSE_CONNECT_UNREACHABLE;
-    default:
-        return CLOSE_CONNECT_FAILED;
-    }
-}
-
 static void on_server_readable(struct stream *s);
 
 /*
@@ -177,7 +162,7 @@ static void on_dialled(struct connect *dial, int result)
         return; /* asking discovery: kept for what it may say */
     }
     if (result < 0) {
-        connection_close(c, connect_failure(result), true);
+        connection_close(c, close_reason_of_connect(result), true);
     } else {
         join_server(c);
     }
@@ -202,7 +187,7 @@ static void need_server(struct connection *c, bool is_http)
     if (!c->has_dialled) {
         dial(c);
     } else if (c->dial_error < 0) {
-        connection_close(c, connect_failure(c->dial_error), true);
+        connection_close(c, close_reason_of_connect(c->dial_error), true);
     } else if (stream_is_open(&c->server)) {
         join_server(c);
     }

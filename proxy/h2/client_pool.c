@@ -227,21 +227,6 @@ static void on_settings_timer(struct timer *t)
     h2_session_close(m->session, H2_NO_ERROR, CLOSE_CONNECT_TIMEOUT);
 }
 
-static enum close_reason reason_of_dial(int error)
-{
-    switch (error) {
-    case -ECONNREFUSED:
-        return CLOSE_CONNECT_REFUSED;
-    case -ETIMEDOUT:
-        return CLOSE_CONNECT_TIMEOUT;
-    case -EHOSTUNREACH:
-    case -ENETUNREACH:
-        return CLOSE_CONNECT_UNREACHABLE;
-    default:
-        return CLOSE_CONNECT_FAILED;
-    }
-}
-
 static void on_dialled(struct connect *c, int result)
 {
     struct member *m = container_of(c, struct member, connect);
@@ -249,7 +234,7 @@ static void on_dialled(struct connect *c, int result)
 
     if (result < 0) {
         member_free(m);
-        connect_failed(p, reason_of_dial(result));
+        connect_failed(p, close_reason_of_connect(result));
         return;
     }
     m->idle_since = loop_now(p->loop);

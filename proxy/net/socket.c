@@ -2,6 +2,7 @@
 
 #include "net/socket.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -105,4 +106,20 @@ int socket_listen(const struct addr *addr)
         return -errno;
     }
     return steal_fd(&fd);
+}
+
+/* The directory's own descriptor is not counted. */
+int64_t socket_count_open_fds(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    int64_t count = -1;
+
+    if (dir == NULL) {
+        return 0;
+    }
+    for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        count += entry->d_name[0] != '.';
+    }
+    closedir(dir);
+    return count;
 }

@@ -9,6 +9,7 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/addr.h"
 #include "base/container.h"
@@ -29,3 +30,6 @@ void socket_abort(int fd);
 /* A bound, listening socket (non-blocking, close-on-exec, no delay on what it accepts), or negative errno. An IPv6 one takes IPv6
  * only. For net/listener and net/http_server. */
 int socket_listen(const struct addr *addr) MUST_CHECK;
+
+/* Descriptors this process has open; 0 where /proc is not mounted. For metrics. */
+int64_t socket_count_open_fds(void);
