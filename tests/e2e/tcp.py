@@ -1,23 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Raw TCP peers: servers as threads of the test with sockets of a namespace, and what clients of all sorts do."""
 import contextlib
+import os
 import socket
 import struct
+import sys
 import threading
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from h2raw import read_exactly  # noqa: E402
 
 
 def read_all(s):
     return b"".join(iter(lambda: s.recv(1 << 16), b""))
-
-
-def read_exactly(s, size):
-    data = b""
-    while len(data) < size:
-        more = s.recv(size - len(data))
-        if not more:
-            raise EOFError(f"{len(data)} of {size} bytes, then the end")
-        data += more
-    return data
 
 
 def reset(s):
@@ -99,3 +94,6 @@ def answer_after_end(s):
 
 def silent(s):
     return read_all(s)
+
+
+__all__ = ["Listener", "answer_after_end", "echo", "greet", "read_all", "read_exactly", "reset", "silent", "sink"]
