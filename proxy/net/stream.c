@@ -11,6 +11,59 @@
 #include <unistd.h>
 
 #include "net/socket.h"
+#include "net/tls.h"
+
+static void want(struct event *event, bool *is_wanted, bool wanted);
+
+/* --- TLS --- */
+
+/* The events that the socket is watched for: the owner's wishes, and what TLS needs itself. */
+static void arm(struct stream *s)
+{
+    bool reads = s->wants_read;
+    bool writes = s->wants_write;
+
+    if (s->tls != NULL) {
+        bool is_shaking = !tls_is_established(s->tls);
+
+        reads = reads || is_shaking;
+        writes = (writes && !is_shaking) || tls_has_output(s->tls);
+    }
+    want(&s->readable, &s->is_reading, reads);
+    want(&s->writable, &s->is_writing, writes);
+    if (s->tls != NULL && s->wants_read && tls_has_input(s->tls)) {
+        event_active(&s->readable, EV_READ, 0); /* no event of the socket would tell of it */
+    }
+}
+
+/* The owner learns of a failure as it would of the socket's: by the event it waits for. */
+static void tell_failure(struct stream *s)
+{
+    if (s->wants_read) {
+        s->on_readable(s);
+    } else if (s->wants_write) {
+        s->on_writable(s);
+    } else {
+        want(&s->readable, &s->is_reading, false); /* until the owner asks */
+        want(&s->writable, &s->is_writing, false);
+    }
+}
+
+/* True if the event is the owner's to handle. */
+static bool tls_takes_event(struct stream *s)
+{
+    bool was_established = tls_is_established(s->tls);
+    int r = was_established ? tls_flush(s->tls, s->fd) : tls_handshake(s->tls, s->fd);
+
+    if (r < 0 && r != -EAGAIN) {
+        tell_failure(s);
+        return true;
+    }
+    arm(s);
+    return !was_established || r == -EAGAIN;
+}
+
+/* --- events --- */
 
 static void on_read_event(evutil_socket_t fd, short events, void *ctx)
 {
@@ -18,7 +71,12 @@ static void on_read_event(evutil_socket_t fd, short events, void *ctx)
 
     (void)fd;
     (void)events;
-    s->on_readable(s);
+    if (s->tls != NULL && !tls_is_established(s->tls) && tls_takes_event(s)) {
+        return;
+    }
+    if (s->wants_read) {
+        s->on_readable(s);
+    }
 }
 
 static void on_write_event(evutil_socket_t fd, short events, void *ctx)
@@ -27,7 +85,12 @@ static void on_write_event(evutil_socket_t fd, short events, void *ctx)
 
     (void)fd;
     (void)events;
-    s->on_writable(s);
+    if (s->tls != NULL && tls_takes_event(s)) {
+        return;
+    }
+    if (s->wants_write) {
+        s->on_writable(s);
+    }
 }
 
 void stream_init(struct stream *s, struct loop *l, int fd)
@@ -70,7 +133,8 @@ void stream_want_read(struct stream *s, bool wanted)
 {
     if (stream_is_open(s)) {
         assert(!wanted || s->on_readable != NULL);
-        want(&s->readable, &s->is_reading, wanted);
+        s->wants_read = wanted;
+        arm(s);
     }
 }
 
@@ -78,7 +142,8 @@ void stream_want_write(struct stream *s, bool wanted)
 {
     if (stream_is_open(s)) {
         assert(!wanted || s->on_writable != NULL);
-        want(&s->writable, &s->is_writing, wanted);
+        s->wants_write = wanted;
+        arm(s);
     }
 }
 
@@ -87,16 +152,50 @@ static int release(struct stream *s)
 {
     int fd = s->fd;
 
-    stream_want_read(s, false);
-    stream_want_write(s, false);
+    s->wants_read = false;
+    s->wants_write = false;
+    want(&s->readable, &s->is_reading, false);
+    want(&s->writable, &s->is_writing, false);
+    event_del(&s->readable); /* one that was made active, too */
     s->fd = -1;
     return fd;
 }
 
 void stream_move(struct stream *to, struct stream *from)
 {
+    struct tls *tls = from->tls;
+
     assert(stream_is_open(from));
+    from->tls = NULL;
     stream_init(to, from->loop, release(from));
+    to->tls = tls;
+    if (tls != NULL) {
+        arm(to);
+    }
+}
+
+int stream_start_tls(struct stream *s, struct tls_context *context, const char *server_name)
+{
+    assert(stream_is_open(s) && s->tls == NULL);
+    s->tls = tls_new(context, server_name);
+    if (s->tls == NULL) {
+        return -ENOMEM;
+    }
+    int r = tls_handshake(s->tls, s->fd); /* a client's first words; a failure shows in the owner's first call */
+
+    (void)r;
+    arm(s);
+    return 0;
+}
+
+const char *stream_tls_error(const struct stream *s)
+{
+    return s->tls != NULL ? tls_error_text(s->tls) : "";
+}
+
+const char *stream_tls_alpn(const struct stream *s)
+{
+    return s->tls != NULL ? tls_alpn(s->tls) : NULL;
 }
 
 static ssize_t result_of(ssize_t n)
@@ -106,17 +205,29 @@ static ssize_t result_of(ssize_t n)
 
 ssize_t stream_recv(struct stream *s, void *buf, size_t size)
 {
-    return result_of(recv(stream_fd(s), buf, size, 0));
+    if (s->tls == NULL) {
+        return result_of(recv(stream_fd(s), buf, size, 0));
+    }
+    ssize_t n = tls_recv(s->tls, stream_fd(s), buf, size);
+
+    arm(s);
+    return n;
 }
 
 ssize_t stream_peek(struct stream *s, void *buf, size_t size)
 {
-    return result_of(recv(stream_fd(s), buf, size, MSG_PEEK));
+    return s->tls != NULL ? -EOPNOTSUPP : result_of(recv(stream_fd(s), buf, size, MSG_PEEK));
 }
 
 ssize_t stream_send(struct stream *s, const void *buf, size_t len)
 {
-    return result_of(send(stream_fd(s), buf, len, MSG_NOSIGNAL));
+    if (s->tls == NULL) {
+        return result_of(send(stream_fd(s), buf, len, MSG_NOSIGNAL));
+    }
+    ssize_t n = tls_send(s->tls, stream_fd(s), buf, len);
+
+    arm(s);
+    return n;
 }
 
 ssize_t stream_sendv(struct stream *s, const struct iovec *iov, int count)
@@ -124,17 +235,27 @@ ssize_t stream_sendv(struct stream *s, const struct iovec *iov, int count)
     /* sendmsg only reads the vector, but its struct has no const. */
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
 
+    if (s->tls != NULL) {
+        return stream_send(s, iov[0].iov_base, iov[0].iov_len);
+    }
     return result_of(sendmsg(stream_fd(s), &message, MSG_NOSIGNAL));
 }
 
 void stream_shutdown_write(struct stream *s)
 {
+    if (s->tls != NULL) {
+        tls_shutdown(s->tls, stream_fd(s));
+    }
     shutdown(stream_fd(s), SHUT_WR);
 }
 
 void stream_close(struct stream *s)
 {
     if (stream_is_open(s)) {
+        if (s->tls != NULL) {
+            tls_shutdown(s->tls, s->fd);
+        }
+        tls_free(&s->tls);
         close(release(s));
     }
 }
@@ -142,6 +263,7 @@ void stream_close(struct stream *s)
 void stream_abort(struct stream *s)
 {
     if (stream_is_open(s)) {
+        tls_free(&s->tls);
         socket_abort(release(s));
     }
 }

@@ -5,7 +5,8 @@
  * A connected, non-blocking TCP socket on a loop: level-triggered "readable" and "writable" events, plain recv and send.
  *
  * Reading is interest-driven: nothing is read unless the owner calls stream_recv, and stream_want_read(false) is back-pressure.
- * The shape leaves room for TLS: callers never touch the fd, except splice (stream_fd), which asks first.
+ * Callers never touch the fd, except splice (stream_fd). With TLS started on it (stream_start_tls) a stream behaves the same: the
+ * handshake happens by itself, events speak of plain bytes.
  *
  * Owner:   embedded in a connection, relay or session.
  * Threads: the loop's.
@@ -21,12 +22,18 @@
 #include "base/container.h"
 #include "net/loop.h"
 
+struct tls;
+struct tls_context;
+
 struct stream {
     struct loop *loop;
     int fd; /* -1 once closed */
     struct event readable;
     struct event writable;
-    bool is_reading; /* is the event above added? */
+    struct tls *tls; /* NULL: plain TCP */
+    bool wants_read; /* what the owner asked for */
+    bool wants_write;
+    bool is_reading; /* is the event above added? Differs from the wish only where TLS has needs of its own */
     bool is_writing;
     void (*on_readable)(struct stream *s); /* data, EOF or an error is there: call stream_recv */
     void (*on_writable)(struct stream *s);
@@ -35,6 +42,15 @@ struct stream {
 /* Takes `fd` (non-blocking, connected). No event is wanted yet. */
 void stream_init(struct stream *s, struct loop *l, int fd);
 void stream_set_handlers(struct stream *s, void (*on_readable)(struct stream *s), void (*on_writable)(struct stream *s));
+
+/*
+ * From now on the bytes are TLS (net/tls.h says what `server_name` is). The handshake begins at once and needs no event of the owner;
+ * until it is done stream_send and stream_recv answer -EAGAIN. If it fails they answer -EPROTO, and stream_tls_error says why. The
+ * context may be given back afterwards. -ENOMEM when a session cannot be set up.
+ */
+int stream_start_tls(struct stream *s, struct tls_context *context, const char *server_name) MUST_CHECK;
+const char *stream_tls_error(const struct stream *s); /* "" when there is none */
+const char *stream_tls_alpn(const struct stream *s);  /* what was agreed; NULL: nothing (yet) */
 
 /* Moves the socket to another owner: `from` is closed without closing the socket; `to` is as after stream_init. */
 void stream_move(struct stream *to, struct stream *from);
