@@ -42,7 +42,9 @@ static struct cluster *cluster_new(struct cluster_table *t, const char *name, ui
     list_init(&c->idle_node);
     list_init(&c->endpoints);
     hash_init(&c->by_address);
-    endpoint_set_init(&c->set);
+    for (unsigned i = 0; i < SNAPSHOT_PRIORITIES; i++) {
+        endpoint_set_init(&c->tiers[i]);
+    }
     retry_budget_init(&c->retries, &w->retry_policy, loop_now(w->loop));
     service_metrics_init(&c->metrics, w->metrics.shard, OUTBOUND, c->name);
     for (unsigned i = 0; i < ENDPOINT_STATE_COUNT; i++) {
@@ -104,7 +106,9 @@ void cluster_free_if_unused(struct cluster *c)
         return;
     }
     hash_deinit(&c->by_address);
-    endpoint_set_deinit(&c->set);
+    for (unsigned i = 0; i < SNAPSHOT_PRIORITIES; i++) {
+        endpoint_set_deinit(&c->tiers[i]);
+    }
     service_metrics_deinit(&c->metrics);
     for (unsigned i = 0; i < ENDPOINT_STATE_COUNT; i++) {
         metric_end(&c->states[i]);
@@ -178,9 +182,10 @@ static void reconcile(struct cluster *c, const struct snapshot_backend *backend)
 
         if (e == NULL) {
             e = endpoint_new(c, &backend->endpoints[i]);
+        } else {
+            endpoint_update(e, &backend->endpoints[i]);
         }
         e->is_kept = true;
-        e->stats.is_draining = backend->endpoints[i].is_draining;
     }
     list_for_each(gone, &c->endpoints) {
         struct endpoint *e = list_entry(gone, struct endpoint, node);
@@ -246,6 +251,16 @@ void cluster_table_free(struct cluster_table *t)
 
 /* --- reports --- */
 
+size_t cluster_endpoint_count(const struct cluster *c)
+{
+    size_t count = 0;
+
+    for (unsigned i = 0; i < SNAPSHOT_PRIORITIES; i++) {
+        count += endpoint_set_count(&c->tiers[i]);
+    }
+    return count;
+}
+
 void cluster_count_retry(struct cluster *c, enum close_reason reason)
 {
     const char *labels[] = {c->name, close_reason_label(reason)};
@@ -265,7 +280,7 @@ static void refresh(struct hash_node *node, void *ctx)
         struct endpoint *e = list_entry(entry, struct endpoint, node);
         struct balancer_view view;
 
-        balancer_view(&e->stats, &c->set, now, &view);
+        balancer_view(&e->stats, e->tier, now, &view);
         states[e->is_present ? endpoint_state(&view) : ENDPOINT_DRAINING]++;
         if (e->series.ok != NULL) {
             metric_set(e->series.in_flight, e->users);
@@ -294,11 +309,14 @@ static void print_endpoint(const struct endpoint *e, const struct print *p)
 {
     struct balancer_view v;
 
-    balancer_view(&e->stats, &e->cluster->set, p->now, &v);
+    balancer_view(&e->stats, e->tier, p->now, &v);
     text_printf(p->out, "  %-24s %-12s ewma %.3f ms%s  success %.3f  in flight %u  cost %.0f  connections %u  waiting %u",
                 e->text, e->is_present ? state_labels[endpoint_state(&v)] : "leaving", (double)v.latency.v / 1e3,
                 v.is_measured ? "" : " (peers' median)", v.success, v.in_flight, v.cost, client_pool_connections(e->pool),
                 client_pool_waiting(e->pool));
+    if (e->stats.weight != 1 || e->tier != &e->cluster->tiers[0]) {
+        text_printf(p->out, "  weight %u  priority %td", e->stats.weight, e->tier - e->cluster->tiers);
+    }
     if (v.is_ejected) {
         text_printf(p->out, "  ejected for %.1f s", usec_seconds(usec_since(v.ejected_until, p->now)));
     }
@@ -313,7 +331,7 @@ static void print_cluster(struct hash_node *node, void *ctx)
     struct cluster *c = container_of(node, struct cluster, by_name);
     struct print *p = ctx;
 
-    text_printf(p->out, "%s  endpoints %zu  users %u  retry tokens %.0f\n", c->name, endpoint_set_count(&c->set), c->users,
+    text_printf(p->out, "%s  endpoints %zu  users %u  retry tokens %.0f\n", c->name, cluster_endpoint_count(c), c->users,
                 retry_budget_tokens(&c->retries, p->now));
     list_for_each(entry, &c->endpoints) {
         print_endpoint(list_entry(entry, struct endpoint, node), p);

@@ -4,9 +4,11 @@
 /*
  * A worker's clusters and their endpoints: the living side of what snapshots describe. Reconciling keeps every endpoint that is still
  * there, with its EWMA, ejection, in-flight count and connections; one that left gets no new request and lives until its last stream.
+ * If it is listed again before that, it comes back as itself. Identity is (cluster, address, pod uid).
  *
- *     snapshot_backend ──reconcile──▶ cluster ─┬─ endpoint (stats, pool)
- *                                              └─ endpoint …
+ *     snapshot_backend ──reconcile──▶ cluster ─┬─ tier 0 ─┬─ endpoint (stats, pool)
+ *                                              │          └─ endpoint …
+ *                                              └─ tier 1 …   picked from when nothing of tier 0 can be
  *
  * Owner:   the worker owns the table; connections and exchanges hold references to clusters and endpoints.
  * Threads: the worker's.
@@ -20,6 +22,7 @@
 #include "base/list.h"
 #include "base/metric.h"
 #include "base/str.h"
+#include "flow/app_load.h"
 #include "flow/load_registry.h"
 #include "flow/metrics.h"
 #include "h2/client_pool.h"
@@ -77,9 +80,9 @@ struct cluster {
     char *name;
     uint32_t users; /* references held by connections and exchanges */
     struct usec idle_since;
-    struct endpoint_set set;
+    struct endpoint_set tiers[SNAPSHOT_PRIORITIES];
     struct list endpoints;        /* present and leaving */
-    struct hash_table by_address; /* the present ones */
+    struct hash_table by_address; /* the same */
     struct retry_budget retries;
     struct service_metrics metrics;
     struct metric *states[ENDPOINT_STATE_COUNT]; /* refreshed at scrape */
@@ -98,6 +101,9 @@ struct endpoint {
     char *name;
     struct load *load;
     struct client_pool *pool;
+    struct endpoint_set *tier;     /* link: the cluster's, by its priority; the set it is in while present */
+    struct app_load app;           /* in use if this is the pod itself */
+    bool is_app_known;             /* whether it is; asked when it is first picked */
     uint32_t users;                /* exchanges */
     bool is_present;               /* in the latest snapshot */
     bool is_kept;                  /* mark of one reconciliation */
@@ -141,6 +147,9 @@ void cluster_table_expire(struct cluster_table *t, struct usec now);
 
 /* Brings gauges up to date before a scrape. */
 void cluster_table_refresh_metrics(struct cluster_table *t);
+
+/* Endpoints that may be picked: all that are present. */
+size_t cluster_endpoint_count(const struct cluster *c);
 
 /* What the balancer thinks, as lines for people. */
 void cluster_table_print(struct cluster_table *t, struct text *out);

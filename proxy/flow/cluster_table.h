@@ -22,6 +22,9 @@ struct cluster_table {
 /* A new endpoint of `c`, in its set. */
 struct endpoint *endpoint_new(struct cluster *c, const struct snapshot_endpoint *from);
 
+/* Its tier, weight and draining state are as the snapshot says; if it was leaving, it is present again. */
+void endpoint_update(struct endpoint *e, const struct snapshot_endpoint *from);
+
 /* It is not in the snapshot any more: nothing new goes there; it is freed after its last stream. May free it, and its cluster. */
 void endpoint_leave(struct endpoint *e);
 void endpoint_free_if_unused(struct endpoint *e);

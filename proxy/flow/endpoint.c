@@ -12,6 +12,7 @@
 #include "flow/cluster.h"
 #include "flow/cluster_table.h"
 #include "flow/worker.h"
+#include "net/socket.h"
 
 static void series_start(struct endpoint *e, struct metric_shard *shard)
 {
@@ -105,23 +106,39 @@ struct endpoint *endpoint_new(struct cluster *c, const struct snapshot_endpoint 
     e->uid = mem_strdup(from->uid);
     e->name = mem_strdup(from->name);
     e->load = load_registry_get(t->loads, c->name, &from->addr, from->uid);
-    e->is_present = true;
     endpoint_stats_init(&e->stats, e->load, &balance_policy_default, loop_now(w->loop));
     e->pool = client_pool_new(w->loop, &e->addr, &w->options->pool, &pool_ops, e);
     list_push_back(&c->endpoints, &e->node);
-    endpoint_set_add(&c->set, &e->stats);
     hash_insert(&c->by_address, &e->by_address, addr_hash(&e->addr));
     if (w->options->has_endpoint_metrics) {
         series_start(e, w->metrics.shard);
     }
+    endpoint_update(e, from);
     return e;
+}
+
+void endpoint_update(struct endpoint *e, const struct snapshot_endpoint *from)
+{
+    struct endpoint_set *tier = &e->cluster->tiers[from->priority];
+
+    e->stats.is_draining = from->is_draining;
+    endpoint_set_weigh(&e->stats, from->weight);
+    if (e->is_present && e->tier != tier) {
+        endpoint_set_remove(e->tier, &e->stats);
+        endpoint_set_add(tier, &e->stats);
+    }
+    e->tier = tier;
+    if (!e->is_present) {
+        e->is_present = true;
+        endpoint_set_add(tier, &e->stats);
+        client_pool_open(e->pool);
+    }
 }
 
 void endpoint_leave(struct endpoint *e)
 {
     e->is_present = false;
-    endpoint_set_remove(&e->cluster->set, &e->stats);
-    hash_remove(&e->cluster->by_address, &e->by_address);
+    endpoint_set_remove(e->tier, &e->stats);
     client_pool_close(e->pool);
     endpoint_free_if_unused(e);
 }
@@ -136,6 +153,8 @@ void endpoint_free_if_unused(struct endpoint *e)
     series_end(e);
     client_pool_free(&e->pool);
     load_registry_put(c->table->loads, &e->load);
+    app_load_deinit(&e->app);
+    hash_remove(&c->by_address, &e->by_address);
     list_unlink(&e->node);
     mem_free(e->uid);
     mem_free(e->name);
@@ -146,9 +165,40 @@ void endpoint_free_if_unused(struct endpoint *e)
 
 /* --- requests --- */
 
-struct endpoint *cluster_pick(struct cluster *c, struct endpoint *const *tried, size_t tried_count)
+/* Our own pod's app is reached directly: nobody but us can count these requests to what it has in flight. */
+static void learn_app(struct endpoint *e)
+{
+    struct cluster_table *t = e->cluster->table;
+
+    if (!e->is_app_known && socket_is_local_ip(&e->addr)) {
+        app_load_init(&e->app, t->loads, t->worker->metrics.shard, &e->addr);
+    }
+    e->is_app_known = true;
+}
+
+/* The first tier that has one; an ejected one only if there is no other in any. */
+static struct endpoint_stats *pick_from_tiers(struct cluster *c, struct endpoint_stats *const *tried, size_t tried_count)
 {
     struct worker *w = c->table->worker;
+    struct endpoint_stats *ejected = NULL;
+
+    for (unsigned i = 0; i < SNAPSHOT_PRIORITIES; i++) {
+        struct endpoint_stats *s;
+
+        if (endpoint_set_count(&c->tiers[i]) == 0) {
+            continue;
+        }
+        s = balancer_pick(&c->tiers[i], loop_now(w->loop), loop_rng(w->loop), tried, tried_count);
+        if (s != NULL && s->ejection != EJECTION_OUT) {
+            return s;
+        }
+        ejected = ejected != NULL ? ejected : s;
+    }
+    return ejected;
+}
+
+struct endpoint *cluster_pick(struct cluster *c, struct endpoint *const *tried, size_t tried_count)
+{
     struct endpoint_stats *tried_stats[CLUSTER_TRIED_MAX];
     struct endpoint_stats *picked;
     struct endpoint *e;
@@ -157,12 +207,14 @@ struct endpoint *cluster_pick(struct cluster *c, struct endpoint *const *tried, 
     for (size_t i = 0; i < tried_count; i++) {
         tried_stats[i] = &tried[i]->stats; /* an address to compare with: never followed */
     }
-    picked = balancer_pick(&c->set, loop_now(w->loop), loop_rng(w->loop), tried_stats, tried_count);
+    picked = pick_from_tiers(c, tried_stats, tried_count);
     if (picked == NULL) {
         return NULL;
     }
     e = container_of(picked, struct endpoint, stats);
     balancer_started(picked);
+    learn_app(e);
+    app_load_started(&e->app);
     e->users++;
     return e;
 }
@@ -176,13 +228,14 @@ void endpoint_release(struct endpoint **link)
     }
     *link = NULL;
     balancer_ended(&e->stats);
+    app_load_ended(&e->app);
     e->users--;
     endpoint_free_if_unused(e);
 }
 
 void endpoint_first_byte(struct endpoint *e, struct usec latency)
 {
-    balancer_latency(&e->cluster->set, &e->stats, latency, loop_now(e->cluster->table->worker->loop));
+    balancer_latency(e->tier, &e->stats, latency, loop_now(e->cluster->table->worker->loop));
 }
 
 void endpoint_waited(struct endpoint *e, struct usec waited)
@@ -190,9 +243,9 @@ void endpoint_waited(struct endpoint *e, struct usec waited)
     struct usec now = loop_now(e->cluster->table->worker->loop);
     struct balancer_view view;
 
-    balancer_view(&e->stats, &e->cluster->set, now, &view);
+    balancer_view(&e->stats, e->tier, now, &view);
     if (waited.v > view.latency.v) {
-        balancer_latency(&e->cluster->set, &e->stats, waited, now);
+        balancer_latency(e->tier, &e->stats, waited, now);
     }
 }
 
@@ -202,9 +255,9 @@ void endpoint_outcome(struct endpoint *e, bool is_ok)
     struct usec now = loop_now(w->loop);
 
     if (is_ok) {
-        balancer_succeeded(&e->cluster->set, &e->stats, now);
+        balancer_succeeded(e->tier, &e->stats, now);
     } else {
-        balancer_failed(&e->cluster->set, &e->stats, now, loop_rng(w->loop));
+        balancer_failed(e->tier, &e->stats, now, loop_rng(w->loop));
     }
     if (e->series.ok != NULL) {
         metric_add(is_ok ? e->series.ok : e->series.failed, 1);

@@ -42,6 +42,9 @@ static void exchange_end(struct exchange *x)
         h2_stream_detach(x->server, H2_CANCEL);
     }
     attempt_over(x, ATTEMPT_CLIENT_LEFT);
+    if (x->cluster == NULL) {
+        app_load_ended(&x->http->app_load);
+    }
     service_metrics_finished(metrics, x->grpc_status, x->http_status, usec_since(exchange_now(x), x->arrived));
     exchange_forget_request(x);
     list_unlink(&x->node);
@@ -220,6 +223,7 @@ void exchange_start(struct http_side *h, struct h2_stream *stream, struct h2_hea
 
     if (h->connection->direction == INBOUND) {
         service_metrics_started(&h->app_metrics);
+        app_load_started(&h->app_load);
         if (x->worker->options->has_forwarded_for) {
             add_forwarded_for(x);
         }

@@ -87,6 +87,7 @@ void http_side_close(struct http_side **side, enum close_reason reason)
         outbound_forget(h);
     } else {
         service_metrics_deinit(&h->app_metrics);
+        app_load_deinit(&h->app_load);
     }
     loop_bury(h->worker->loop, &h->grave, http_side_reap);
 }

@@ -35,6 +35,7 @@ struct http_side {
     /* inbound */
     struct h2_session *app; /* NULL once closed */
     struct service_metrics app_metrics;
+    struct app_load app_load;
     char app_name[ADDR_TEXT_SIZE]; /* "10.0.0.7:50051", the label of app_metrics */
 };
 

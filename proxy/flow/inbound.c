@@ -73,6 +73,7 @@ void inbound_http_start(struct connection *c)
 
     snprintf(h->app_name, sizeof h->app_name, "%s", addr_format(&c->original, service));
     service_metrics_init(&h->app_metrics, c->worker->metrics.shard, INBOUND, h->app_name);
+    app_load_init(&h->app_load, c->worker->loads, c->worker->metrics.shard, &c->original);
     timer_set(&c->timer, APP_SETTINGS_LIMIT);
     h->app = h2_session_new(H2_CLIENT, &c->server, c->held_server, c->held_server_len, &c->worker->options->app, &app_ops, h);
 }

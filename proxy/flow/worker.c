@@ -43,6 +43,7 @@ struct worker *worker_new(unsigned index, const struct flow_options *options, st
     w->copies.max_bytes = options->retry_process_bytes;
     flow_metrics_init(&w->metrics, shard);
     w->directory = directory_new(w->loop, discovery, options->discovery_retention);
+    w->loads = loads;
     w->clusters = cluster_table_new(w, loads);
     w->pipes = splice_pool_new();
     w->server_first = server_first_new(SERVER_FIRST_MAX, options->server_first_memory);

@@ -32,6 +32,7 @@ struct worker {
     struct loop *loop;
     struct slab *slab; /* the loop's */
     struct directory *directory;
+    struct load_registry *loads; /* link: the program's */
     struct cluster_table *clusters;
     struct splice_pool *pipes;
     struct server_first *server_first;

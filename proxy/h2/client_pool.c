@@ -326,6 +326,12 @@ void client_pool_close(struct client_pool *p)
     loop_defer(p->loop, &p->serve);
 }
 
+void client_pool_open(struct client_pool *p)
+{
+    p->is_closed = false;
+    p->is_empty_told = false;
+}
+
 void client_pool_abort(struct client_pool *p)
 {
     client_pool_close(p);

@@ -62,6 +62,9 @@ void client_pool_close(struct client_pool *p);
 /* The same at once: sessions end in this turn, whatever their peers still owe. */
 void client_pool_abort(struct client_pool *p);
 
+/* Takes back a close: dials again when asked to. What is draining drains on. */
+void client_pool_open(struct client_pool *p);
+
 /* Only from on_empty on, or when it was never used. Nulls the link; accepts NULL inside. */
 void client_pool_free(struct client_pool **p);
 

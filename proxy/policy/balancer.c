@@ -4,6 +4,9 @@
  * Sampling without replacement is the start of a shuffle: the members' order means nothing, so the sample is swapped to the front of
  * the set's own array and needs neither memory nor a test for repeats. Equal costs go to the one drawn first, which is fair.
  *
+ * Where weights differ, a draw is thrown back with the probability that its weight falls short of the heaviest; after some draws the
+ * heaviest of them is taken, so that one heavy endpoint among thousands of light ones costs no more than that.
+ *
  * The cube makes queues count more than speed: latency already contains some of the queue, but seconds late, while in-flight is exact.
  */
 
@@ -13,6 +16,7 @@
 
 #define CHOICES 5
 #define LOOKS_MAX 64
+#define DRAWS_MAX 32
 #define BAND 1.25            /* within m / BAND … m · BAND an average counts as m */
 #define SUCCESS_LEAST 0.02   /* keeps the cost finite */
 #define FAILING_LEAST 0.0001 /* below this an endpoint counts as faultless, and picking needs no exp() for it */
@@ -46,9 +50,8 @@ static double judged_latency(const struct endpoint_stats *s, double m, struct us
     return ratio > BAND ? m * ratio / BAND : m;
 }
 
-static double cost(const struct endpoint_stats *s, double m, struct usec now)
+static double cost(const struct endpoint_stats *s, double queue, double m, struct usec now)
 {
-    double queue = (double)load_in_flight(s->load) + 1;
     double success = fmax(success_ratio(s, now), SUCCESS_LEAST);
     double latency = m > 0 ? judged_latency(s, m, now) : 1; /* nothing measured yet: only the queue counts */
 
@@ -78,13 +81,42 @@ struct best {
     double cost;
 };
 
-static void consider(struct best *best, struct endpoint_stats *s, double m, struct usec now)
+/* In flight and one more; of a heavy endpoint, on one of as many light ones as it weighs. */
+static double queue_of(const struct endpoint_stats *s, struct rng *rng)
 {
-    double c = cost(s, m, now);
+    double in_flight = load_in_flight(s->load);
+
+    if (s->weight > s->set->lightest) {
+        double each = in_flight * s->set->lightest / s->weight;
+
+        in_flight = floor(each + (double)rng_below(rng, 1u << 20) / (1u << 20));
+    }
+    return in_flight + 1;
+}
+
+static void consider(struct best *best, struct endpoint_stats *s, struct usec now, struct rng *rng)
+{
+    double c = cost(s, queue_of(s, rng), s->set->median, now);
 
     if (best->stats == NULL || c < best->cost) {
         *best = (struct best){s, c};
     }
+}
+
+/* The place of the next one of the sample, among those from `first` on. */
+static size_t draw(const struct endpoint_set *set, size_t first, struct rng *rng)
+{
+    size_t heaviest = first + (size_t)rng_below(rng, set->count - first);
+
+    for (unsigned draws = 0; set->lightest < set->heaviest && draws < DRAWS_MAX; draws++) {
+        size_t drawn = first + (size_t)rng_below(rng, set->count - first);
+
+        if (rng_below(rng, set->heaviest) < set->members[drawn]->weight) {
+            return drawn;
+        }
+        heaviest = set->members[drawn]->weight > set->members[heaviest]->weight ? drawn : heaviest;
+    }
+    return heaviest;
 }
 
 struct endpoint_stats *balancer_pick(struct endpoint_set *set, struct usec now, struct rng *rng,
@@ -99,17 +131,17 @@ struct endpoint_stats *balancer_pick(struct endpoint_set *set, struct usec now, 
         if (i >= LOOKS_MAX && best.stats != NULL) {
             break;
         }
-        endpoint_set_swap(set, i, i + (size_t)rng_below(rng, set->count - i));
+        endpoint_set_swap(set, i, draw(set, i, rng));
         struct endpoint_stats *s = set->members[i];
 
         if (!is_usable(s, now, tried, tried_count)) {
             continue;
         }
         if (endpoint_set_is_ejected(set, s, now)) {
-            consider(&ejected, s, set->median, now);
+            consider(&ejected, s, now, rng);
             continue;
         }
-        consider(&best, s, set->median, now);
+        consider(&best, s, now, rng);
         choices++;
     }
     return best.stats != NULL ? best.stats : ejected.stats;
@@ -201,6 +233,7 @@ void balancer_view(const struct endpoint_stats *s, const struct endpoint_set *se
 {
     bool is_ejected = s->ejection == EJECTION_OUT && usec_before(now, s->ejected_until);
     bool backing_off = is_backing_off(s, now);
+    double queue = (double)load_in_flight(s->load) * set->lightest / s->weight + 1;
 
     *ret_view = (struct balancer_view){
         .latency = {(uint64_t)(s->is_measured ? s->latency.value : set->median)},
@@ -212,6 +245,6 @@ void balancer_view(const struct endpoint_stats *s, const struct endpoint_set *se
         .is_backing_off = backing_off,
         .connect_after = backing_off ? s->connect_after : (struct usec){0},
         .is_draining = s->is_draining,
-        .cost = cost(s, set->median, now),
+        .cost = cost(s, queue, set->median, now),
     };
 }

@@ -10,6 +10,9 @@
  * without that dead band, noise makes equal endpoints look unequal. What an endpoint did a while ago fades if it was not asked since.
  * An endpoint that was never measured counts as the median, so a new one takes its share at once and is not flooded.
  *
+ * Weights: an endpoint of three times the weight of the lightest is as good as three of them: it is drawn three times as often, and the
+ * queue it is judged by is that of one of the three, among which its requests in flight are spread. Equal weights have no effect.
+ *
  *     failures in a row ─▶ ejected 5 s · 2ⁿ ─▶ trial ─ success ─▶ as before
  *                                    ▲────────── failure ┘
  *

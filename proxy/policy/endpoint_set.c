@@ -31,14 +31,14 @@ const struct balance_policy balance_policy_default = {
 
 void endpoint_stats_init(struct endpoint_stats *s, struct load *load, const struct balance_policy *policy, struct usec now)
 {
-    *s = (struct endpoint_stats){.policy = policy, .load = load, .joined = now, .failing_at = now};
+    *s = (struct endpoint_stats){.policy = policy, .load = load, .weight = 1, .joined = now, .failing_at = now};
     backoff_init(&s->ejections, &policy->ejection);
     backoff_init(&s->connects, &policy->connect);
 }
 
 void endpoint_set_init(struct endpoint_set *set)
 {
-    *set = (struct endpoint_set){0};
+    *set = (struct endpoint_set){.lightest = 1, .heaviest = 1};
 }
 
 void endpoint_set_deinit(struct endpoint_set *set)
@@ -48,7 +48,7 @@ void endpoint_set_deinit(struct endpoint_set *set)
     }
     mem_free(set->members);
     mem_free(set->scratch);
-    *set = (struct endpoint_set){0};
+    endpoint_set_init(set);
 }
 
 void endpoint_set_add(struct endpoint_set *set, struct endpoint_stats *s)
@@ -62,6 +62,14 @@ void endpoint_set_add(struct endpoint_set *set, struct endpoint_stats *s)
     s->set = set;
     s->index = set->count;
     set->members[set->count++] = s;
+    set->is_weight_stale = true;
+    if (s->was_out && s->ejection == EJECTION_TRIAL) {
+        s->ejection = EJECTION_NONE;
+        if (!endpoint_set_eject(set, s, s->ejected_until)) {
+            s->ejection = EJECTION_TRIAL;
+        }
+    }
+    s->was_out = false;
 }
 
 static void readmit(struct endpoint_set *set, struct endpoint_stats *s)
@@ -93,11 +101,13 @@ void endpoint_set_remove(struct endpoint_set *set, struct endpoint_stats *s)
         return;
     }
     assert(s->set == set && set->members[s->index] == s);
-    if (s->ejection == EJECTION_OUT) {
+    s->was_out = s->ejection == EJECTION_OUT;
+    if (s->was_out) {
         readmit(set, s);
     }
     endpoint_set_swap(set, s->index, set->count - 1);
     set->count--;
+    set->is_weight_stale = true;
     s->set = NULL;
     if (set->ejected > set->count / 2) {
         readmit(set, first_to_return(set));
@@ -119,10 +129,35 @@ void endpoint_set_swap(struct endpoint_set *set, size_t a, size_t b)
     set->members[b]->index = b;
 }
 
+void endpoint_set_weigh(struct endpoint_stats *s, uint32_t weight)
+{
+    assert(weight >= 1);
+    if (s->weight != weight && s->set != NULL) {
+        s->set->is_weight_stale = true;
+    }
+    s->weight = weight;
+}
+
+static void refresh_weights(struct endpoint_set *set)
+{
+    set->lightest = set->count > 0 ? UINT32_MAX : 1;
+    set->heaviest = 1;
+    for (size_t i = 0; i < set->count; i++) {
+        uint32_t weight = set->members[i]->weight;
+
+        set->heaviest = weight > set->heaviest ? weight : set->heaviest;
+        set->lightest = weight < set->lightest ? weight : set->lightest;
+    }
+    set->is_weight_stale = false;
+}
+
 void endpoint_set_refresh(struct endpoint_set *set, struct usec now)
 {
     size_t measured = 0;
 
+    if (set->is_weight_stale) {
+        refresh_weights(set);
+    }
     set->picks++;
     if (set->picks < set->count / 2 && usec_before(usec_since(now, set->median_at), MEDIAN_AGE)) {
         return;

@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/usec.h"
 #include "policy/backoff.h"
@@ -49,6 +50,7 @@ struct endpoint_stats {
     struct endpoint_set *set;            /* link; NULL while in none */
     size_t index;                        /* in set->members */
     bool is_draining;                    /* written by the owner: serves what it has, gets nothing new */
+    uint32_t weight;                     /* ≥ 1; its share compared with the others' (endpoint_set_weigh) */
 
     bool is_measured;    /* until then it counts as the median of its peers */
     struct ewma latency; /* time to first byte of successes; once measured */
@@ -60,6 +62,7 @@ struct endpoint_stats {
     enum ejection_state ejection;
     unsigned failures; /* in a row */
     struct usec ejected_until;
+    bool was_out; /* when it left its set */
     struct backoff ejections;
 
     struct usec connect_after; /* no new request before */
@@ -75,6 +78,9 @@ struct endpoint_set {
     double median;  /* microseconds; 0 until anything was measured */
     size_t picks;   /* since the median was taken */
     struct usec median_at;
+    uint32_t lightest; /* weight ≥ 1; as the next, of the last refresh */
+    uint32_t heaviest;
+    bool is_weight_stale; /* members or weights have changed since */
 };
 
 /* In no set, never measured, nothing held against it. */
@@ -85,11 +91,14 @@ void endpoint_set_init(struct endpoint_set *set);
 /* Members that are left belong to no set afterwards. */
 void endpoint_set_deinit(struct endpoint_set *set);
 
-/* `s` is in no set. */
+/* `s` is in no set. If it was ejected when it left one, it is so here for the rest of its time, if the floor allows. */
 void endpoint_set_add(struct endpoint_set *set, struct endpoint_stats *s);
 
-/* Nothing happens if `s` is in no set. What is known of it stays, but an ejection becomes a trial. */
+/* Nothing happens if `s` is in no set. What is known of it stays, but an ejection becomes a trial until it returns. */
 void endpoint_set_remove(struct endpoint_set *set, struct endpoint_stats *s);
+
+/* Changes a weight, in a set or not. */
+void endpoint_set_weigh(struct endpoint_stats *s, uint32_t weight);
 
 size_t endpoint_set_count(const struct endpoint_set *set);
 

@@ -6,8 +6,8 @@
  *
  *     locality weight · own weight / sum of the weights in the locality
  *
- * brought to the smallest whole numbers. A locality without weight gets nothing (as in gRPC). Of several priorities the best one that
- * has an endpoint counts; there is no failover between them.
+ * brought to the smallest whole numbers. A locality without weight gets nothing (as in gRPC). Priorities that have an endpoint are
+ * numbered anew from 0 without gaps; what is farther than the last one kept joins it.
  */
 
 #include <stdlib.h>
@@ -99,7 +99,7 @@ static bool take_address(struct decode *d, const endpoint_message *m, struct add
     return true;
 }
 
-static bool take_endpoint(struct decode *d, const endpoint_message *m, uint64_t weight, struct taken *to)
+static bool take_endpoint(struct decode *d, const endpoint_message *m, uint64_t weight, uint8_t priority, struct taken *to)
 {
     const Google__Protobuf__Struct *metadata = find_metadata(m);
     struct snapshot_endpoint *e = &to->items[to->count];
@@ -113,13 +113,14 @@ static bool take_endpoint(struct decode *d, const endpoint_message *m, uint64_t 
     e->uid = metadata_text(metadata, "uid");
     e->name = metadata_text(metadata, "pod");
     e->weight = (uint32_t)(weight < 1 ? 1 : weight > UINT32_MAX ? UINT32_MAX : weight);
+    e->priority = priority;
     e->is_draining = m->health_status == ENVOY__CONFIG__CORE__V3__HEALTH_STATUS__DRAINING;
     to->count++;
     return true;
 }
 
 /* The sum only counts who gets new requests. */
-static bool take_locality(struct decode *d, const locality_message *l, struct taken *to)
+static bool take_locality(struct decode *d, const locality_message *l, uint8_t priority, struct taken *to)
 {
     uint64_t sum = 0;
 
@@ -137,7 +138,7 @@ static bool take_locality(struct decode *d, const locality_message *l, struct ta
         /* Below 2⁴² in front of the product: the fraction comes first where it would not fit. */
         share = own_weight(m) <= UINT16_MAX ? share * own_weight(m) / (sum == 0 ? 1 : sum)
                                             : share / (sum == 0 ? 1 : sum) * own_weight(m);
-        if (is_usable(m) && !take_endpoint(d, m, share, to)) {
+        if (is_usable(m) && !take_endpoint(d, m, share, priority, to)) {
             return false;
         }
     }
@@ -154,13 +155,16 @@ static bool has_usable(const locality_message *l)
     return false;
 }
 
-static uint32_t best_priority(const Envoy__Config__Endpoint__V3__ClusterLoadAssignment *m)
+/* The best priority from `least` on that has an endpoint, or UINT32_MAX. */
+static uint32_t next_priority(const Envoy__Config__Endpoint__V3__ClusterLoadAssignment *m, uint32_t least)
 {
     uint32_t best = UINT32_MAX;
 
     for (size_t i = 0; i < m->n_endpoints; i++) {
-        if (has_usable(m->endpoints[i]) && m->endpoints[i]->priority < best) {
-            best = m->endpoints[i]->priority;
+        uint32_t priority = m->endpoints[i]->priority;
+
+        if (priority >= least && priority < best && has_usable(m->endpoints[i])) {
+            best = priority;
         }
     }
     return best;
@@ -241,14 +245,24 @@ static void keep_texts(struct config *c)
 
 static bool take_all(struct decode *d, const Envoy__Config__Endpoint__V3__ClusterLoadAssignment *m, struct taken *to)
 {
-    uint32_t priority = best_priority(m);
+    uint32_t first = next_priority(m, 0);
 
-    for (size_t i = 0; i < m->n_endpoints; i++) {
-        const locality_message *l = m->endpoints[i];
+    for (uint8_t rank = 0; rank < SNAPSHOT_PRIORITIES; rank++) {
+        bool is_last = rank + 1 == SNAPSHOT_PRIORITIES || first == UINT32_MAX;
+        uint32_t end = is_last ? UINT32_MAX : first + 1;
 
-        if (l->priority == priority && locality_weight(l) > 0 && !take_locality(d, l, to)) {
-            return false;
+        for (size_t i = 0; i < m->n_endpoints; i++) {
+            const locality_message *l = m->endpoints[i];
+            bool is_of_rank = l->priority >= first && (is_last || l->priority < end);
+
+            if (is_of_rank && locality_weight(l) > 0 && !take_locality(d, l, rank, to)) {
+                return false;
+            }
         }
+        if (is_last) {
+            break;
+        }
+        first = next_priority(m, end);
     }
     return check_unique(d, to);
 }

@@ -17,6 +17,8 @@
 #include "base/addr.h"
 #include "policy/route.h"
 
+#define SNAPSHOT_PRIORITIES 4
+
 enum destination_kind {
     DESTINATION_ABSENT, /* definitely not a Service: raw TCP to the original destination */
     DESTINATION_TCP,    /* a Service that wants to stay raw TCP */
@@ -28,6 +30,7 @@ struct snapshot_endpoint {
     const char *uid;  /* pod uid, "" where there is none; identity is (cluster, addr, uid) */
     const char *name; /* pod name for people, "" where there is none */
     uint32_t weight;  /* ≥ 1 */
+    uint8_t priority; /* 0 first; the next one is for when none of it can be used. < SNAPSHOT_PRIORITIES */
     bool is_draining; /* serves what it has, gets nothing new */
 };
 

@@ -128,6 +128,133 @@ START_TEST(a_new_pod_at_an_old_address_is_another_endpoint)
 }
 END_TEST
 
+START_TEST(an_endpoint_that_leaves_and_returns_with_a_request_open_comes_back_as_itself)
+{
+    struct endpoint *busy;
+    struct endpoint *again;
+
+    push(0, 2);
+    do {
+        busy = cluster_pick(cluster, NULL, 0);
+        again = busy;
+        if (strcmp(busy->uid, "a") != 0) {
+            endpoint_release(&again);
+        }
+    } while (strcmp(busy->uid, "a") != 0);
+    endpoint_first_byte(busy, usec_from_ms(7));
+    for (unsigned i = 0; i < 5; i++) {
+        endpoint_outcome(busy, false);
+    }
+    ck_assert_int_eq(busy->stats.ejection, EJECTION_OUT);
+    push(1, 1);
+    ck_assert_uint_eq(cluster_endpoint_count(cluster), 1);
+    push(0, 2);
+
+    ck_assert_uint_eq(cluster_endpoint_count(cluster), 2);
+    ck_assert_int_eq(object_live(OBJECT_ENDPOINT), 2);
+    ck_assert(busy->is_present);
+    ck_assert(busy->stats.is_measured);
+    ck_assert_int_eq(busy->stats.ejection, EJECTION_OUT);
+    endpoint_release(&busy);
+    ck_assert_int_eq(object_live(OBJECT_ENDPOINT), 2); /* its last request is not its end any more */
+}
+END_TEST
+
+START_TEST(a_leaving_pod_and_its_successor_at_the_same_address_are_told_apart)
+{
+    struct endpoint *before;
+    struct endpoint *after;
+
+    push(0, 1);
+    before = cluster_pick(cluster, NULL, 0);
+    endpoints[0].uid = "reborn";
+    push(0, 1);
+    after = cluster_pick(cluster, NULL, 0);
+    endpoints[0].uid = "a";
+    push(0, 1);
+
+    ck_assert(before->is_present);
+    ck_assert(!after->is_present);
+    endpoint_release(&before);
+    endpoint_release(&after);
+}
+END_TEST
+
+static unsigned picks_of(const char *uid, unsigned rounds)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < rounds; i++) {
+        struct endpoint *picked = cluster_pick(cluster, NULL, 0);
+
+        count += strcmp(picked->uid, uid) == 0;
+        endpoint_release(&picked);
+    }
+    return count;
+}
+
+START_TEST(the_next_priority_is_for_when_nothing_of_the_first_can_be_used)
+{
+    endpoints[1].priority = 1;
+    push(0, 2);
+    ck_assert_uint_eq(picks_of("a", 50), 50);
+
+    endpoints[0].is_draining = true;
+    push(0, 2);
+    ck_assert_uint_eq(picks_of("b", 50), 50);
+
+    endpoints[0].is_draining = false;
+    endpoints[0].priority = 2;
+    push(0, 2);
+    ck_assert_uint_eq(picks_of("b", 50), 50);
+}
+END_TEST
+
+START_TEST(a_request_that_has_tried_the_first_priority_goes_to_the_next)
+{
+    struct endpoint *first;
+    struct endpoint *second;
+
+    endpoints[1].priority = 1;
+    push(0, 2);
+    first = cluster_pick(cluster, NULL, 0);
+    second = cluster_pick(cluster, &first, 1);
+
+    ck_assert_str_eq(second->uid, "b");
+    endpoint_release(&first);
+    endpoint_release(&second);
+}
+END_TEST
+
+START_TEST(weights_of_the_snapshot_count_and_may_change)
+{
+    endpoints[1].weight = 9;
+    push(0, 2);
+    ck_assert_uint_ge(picks_of("b", 1000), 800);
+
+    endpoints[1].weight = 1;
+    push(0, 2);
+    ck_assert_uint_le(picks_of("b", 1000), 600);
+}
+END_TEST
+
+START_TEST(requests_to_our_own_pod_count_in_what_its_app_has_in_flight)
+{
+    struct endpoint *own;
+    struct load *app;
+
+    endpoints[0] = endpoint_at("127.0.0.1:50051", "self");
+    push(0, 1);
+    app = load_registry_get(loads, "app", &endpoints[0].addr, "");
+    own = cluster_pick(cluster, NULL, 0);
+    ck_assert_uint_eq(load_in_flight(app), 1);
+
+    endpoint_release(&own);
+    ck_assert_uint_eq(load_in_flight(app), 0);
+    load_registry_put(loads, &app);
+}
+END_TEST
+
 START_TEST(an_older_snapshot_does_not_undo_a_newer_one)
 {
     struct snapshot_backend old = {.name = "default/greeter:50051", .version = 1, .endpoints = endpoints, .endpoint_count = 1};
@@ -137,7 +264,7 @@ START_TEST(an_older_snapshot_does_not_undo_a_newer_one)
     push(0, 4);
     again = cluster_table_reconcile(worker.clusters, &old);
 
-    ck_assert_uint_eq(endpoint_set_count(&again->set), 4);
+    ck_assert_uint_eq(endpoint_set_count(&again->tiers[0]), 4);
     cluster_unref(&again);
 }
 END_TEST
@@ -203,7 +330,12 @@ START_TEST(the_stand_in_has_the_original_destination_as_its_only_endpoint)
 }
 END_TEST
 
-UNIT_MAIN("cluster", setup, teardown, a_push_that_changes_nothing_keeps_the_endpoint_and_what_is_known_of_it,
+UNIT_MAIN("cluster", setup, teardown, an_endpoint_that_leaves_and_returns_with_a_request_open_comes_back_as_itself,
+          a_leaving_pod_and_its_successor_at_the_same_address_are_told_apart,
+          the_next_priority_is_for_when_nothing_of_the_first_can_be_used,
+          a_request_that_has_tried_the_first_priority_goes_to_the_next, weights_of_the_snapshot_count_and_may_change,
+          requests_to_our_own_pod_count_in_what_its_app_has_in_flight,
+          a_push_that_changes_nothing_keeps_the_endpoint_and_what_is_known_of_it,
           a_removed_endpoint_gets_nothing_new_and_lives_until_its_last_request, a_new_pod_at_an_old_address_is_another_endpoint,
           an_older_snapshot_does_not_undo_a_newer_one, an_empty_cluster_has_nothing_to_pick, a_draining_endpoint_is_passed_over,
           two_workers_see_one_in_flight_count, a_cluster_nobody_uses_is_kept_for_the_retention_time_and_then_ends,

@@ -131,6 +131,42 @@ START_TEST(the_endpoint_with_fewer_requests_in_flight_is_picked)
 }
 END_TEST
 
+START_TEST(an_endpoint_of_twice_the_weight_is_picked_twice_as_often)
+{
+    add(4);
+    endpoint_set_weigh(&stats[2], 2);
+
+    unsigned picks = picks_of(&stats[2], 10000);
+    ck_assert_uint_ge(picks, 3800);
+    ck_assert_uint_le(picks, 4200);
+}
+END_TEST
+
+START_TEST(requests_in_flight_count_by_weight)
+{
+    add(2);
+    endpoint_set_weigh(&stats[0], 3);
+    balancer_started(&stats[1]);
+    balancer_started(&stats[0]);
+    balancer_started(&stats[0]);
+    ck_assert_uint_ge(picks_of(&stats[0], 1000), 700); /* one of its three is idle, two are as busy as the other: 5/6 */
+
+    for (unsigned i = 0; i < 4; i++) {
+        balancer_started(&stats[0]);
+    }
+    ck_assert_uint_eq(picks_of(&stats[0], 100), 0); /* two on each of the three, one on the other */
+}
+END_TEST
+
+START_TEST(the_one_heavy_endpoint_among_thousands_is_picked_more)
+{
+    add(MANY);
+    endpoint_set_weigh(&stats[77], 1000000);
+
+    ck_assert_uint_ge(picks_of(&stats[77], 10000), 20); /* 2 would be even */
+}
+END_TEST
+
 START_TEST(a_request_that_ended_no_longer_counts)
 {
     add(5);
@@ -706,9 +742,11 @@ END_TEST
 
 UNIT_MAIN("balancer", setup, teardown, an_empty_set_has_nothing_to_pick, the_only_endpoint_is_picked,
           equal_endpoints_are_picked_equally_often, the_endpoint_with_fewer_requests_in_flight_is_picked,
-          a_request_that_ended_no_longer_counts, another_worker_s_requests_count_too,
-          the_fastest_endpoint_is_picked_when_none_is_busy, only_five_endpoints_are_weighed_for_a_pick,
-          a_latency_within_a_quarter_of_the_median_is_as_good_as_the_median, the_cost_is_continuous_at_the_edges_of_the_dead_band,
+          an_endpoint_of_twice_the_weight_is_picked_twice_as_often, requests_in_flight_count_by_weight,
+          the_one_heavy_endpoint_among_thousands_is_picked_more, a_request_that_ended_no_longer_counts,
+          another_worker_s_requests_count_too, the_fastest_endpoint_is_picked_when_none_is_busy,
+          only_five_endpoints_are_weighed_for_a_pick, a_latency_within_a_quarter_of_the_median_is_as_good_as_the_median,
+          the_cost_is_continuous_at_the_edges_of_the_dead_band,
           the_cost_is_latency_times_the_cube_of_the_queue_over_success_squared, a_slow_endpoint_that_is_not_asked_is_forgiven,
           forgiveness_fades_with_ten_seconds, an_endpoint_that_was_tried_is_passed_over, no_endpoint_is_left_when_all_were_tried,
           a_draining_endpoint_gets_nothing_new, the_one_usable_endpoint_among_thousands_is_found,

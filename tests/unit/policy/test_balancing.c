@@ -2,6 +2,7 @@
 
 /* What the rule achieves over thousands of requests; each fact is checked for several seeds. */
 
+#include "base/container.h"
 #include "simulation.h"
 #include "unit.h"
 
@@ -242,6 +243,34 @@ START_TEST(faster_servers_get_more)
 }
 END_TEST
 
+/* 30 servers of which ten weigh three times as much: these get 60 % between them, give or take a tenth of it, and each its part. */
+START_TEST(servers_share_by_weight)
+{
+    static const size_t concurrencies[] = {10, 30, 60};
+
+    for (size_t c = 0; c < ARRAY_LEN(concurrencies); c++) {
+        begin(_i);
+        sim_add(&sim, 30, usec_from_ms(10), 0.3);
+        for (size_t i = 0; i < 10; i++) {
+            endpoint_set_weigh(&sim.servers[i].stats, 3);
+        }
+        sim_run(&sim, REQUESTS, concurrencies[c]);
+
+        unsigned heavy = 0;
+
+        for (size_t i = 0; i < 10; i++) {
+            heavy += sim.servers[i].picked;
+        }
+        ck_assert_uint_ge(heavy, REQUESTS * 54 / 100);
+        ck_assert_uint_le(heavy, REQUESTS * 66 / 100);
+        check_shares(0, 9, REQUESTS / 50 * 3 * 50 / 100, REQUESTS / 50 * 3 * 150 / 100);
+        check_shares(10, 29, REQUESTS / 50 * 50 / 100, REQUESTS / 50 * 150 / 100);
+        sim_deinit(&sim);
+    }
+    sim_init(&sim, 1);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = unit_case("balancing", setup, teardown, NULL, 0);
@@ -262,5 +291,6 @@ int main(void)
     tcase_add_loop_test(tcase, when_all_servers_fail_all_are_still_asked, 0, SEEDS);
     tcase_add_loop_test(tcase, a_few_errors_everywhere_eject_nobody_and_starve_nobody, 0, SEEDS);
     tcase_add_loop_test(tcase, faster_servers_get_more, 0, SEEDS);
+    tcase_add_loop_test(tcase, servers_share_by_weight, 0, SEEDS);
     return unit_run("balancing", tcase, (TCase *)NULL);
 }

@@ -203,6 +203,38 @@ START_TEST(an_ejected_member_that_leaves_is_no_longer_counted)
 }
 END_TEST
 
+START_TEST(an_ejected_member_that_returns_is_out_for_the_rest_of_its_time)
+{
+    add(4);
+    ck_assert(endpoint_set_eject(&set, &stats[0], later));
+
+    endpoint_set_remove(&set, &stats[0]);
+    endpoint_set_add(&set, &stats[0]);
+
+    check_invariants();
+    ck_assert(endpoint_set_is_ejected(&set, &stats[0], now));
+    ck_assert(!endpoint_set_is_ejected(&set, &stats[0], later));
+}
+END_TEST
+
+START_TEST(an_ejected_member_that_returns_respects_the_floor)
+{
+    add(4);
+    ck_assert(endpoint_set_eject(&set, &stats[0], later));
+    endpoint_set_remove(&set, &stats[0]);
+    endpoint_set_remove(&set, &stats[1]);
+    endpoint_set_remove(&set, &stats[2]);
+    ck_assert(!endpoint_set_eject(&set, &stats[3], later));
+    endpoint_set_add(&set, &stats[1]);
+    ck_assert(endpoint_set_eject(&set, &stats[1], later));
+
+    endpoint_set_add(&set, &stats[0]);
+
+    check_invariants();
+    ck_assert_int_eq(stats[0].ejection, EJECTION_TRIAL);
+}
+END_TEST
+
 START_TEST(random_comings_goings_and_ejections_keep_the_floor)
 {
     struct rng rng;
@@ -306,6 +338,8 @@ int main(void)
         when_healthy_members_leave_the_floor_holds,
         the_floor_readmits_the_one_whose_time_ends_first,
         an_ejected_member_that_leaves_is_no_longer_counted,
+        an_ejected_member_that_returns_is_out_for_the_rest_of_its_time,
+        an_ejected_member_that_returns_respects_the_floor,
         random_comings_goings_and_ejections_keep_the_floor,
         the_median_is_of_the_measured_members_only,
         without_a_measurement_there_is_no_median,

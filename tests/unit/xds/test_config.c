@@ -289,6 +289,52 @@ START_TEST(a_locality_without_weight_gets_nothing)
 }
 END_TEST
 
+/* The second locality is a copy of the first, with other addresses. */
+static void add_locality(Envoy__Config__Endpoint__V3__ClusterLoadAssignment *m, uint32_t priority)
+{
+    struct bytes more = endpoints_at((const char *[]){"10.0.1.1:80", "10.0.1.2:80"}, 2);
+    Envoy__Config__Endpoint__V3__ClusterLoadAssignment *other =
+        envoy__config__endpoint__v3__cluster_load_assignment__unpack(NULL, more.len, more.p);
+
+    m->endpoints = mem_realloc_array(m->endpoints, 2, sizeof(void *));
+    m->endpoints[1] = other->endpoints[0];
+    m->endpoints[1]->priority = priority;
+    m->n_endpoints = 2;
+    mem_free(more.p);
+    other->n_endpoints = 0;
+    envoy__config__endpoint__v3__cluster_load_assignment__free_unpacked(other, NULL);
+}
+
+START_TEST(priorities_are_numbered_without_gaps)
+{
+    ck_assert_ptr_nonnull(decode(XDS_ENDPOINTS, ENDPOINTS_CHANGED({
+                                     m->endpoints[0]->priority = 900;
+                                     add_locality(m, 7);
+                                 })));
+
+    ck_assert_uint_eq(config->endpoint_count, 4);
+    for (size_t i = 0; i < 4; i++) {
+        ck_assert_uint_eq(config->endpoints[i].priority, i < 2 ? 0 : 1);
+        ck_assert_uint_eq(config->endpoints[i].addr.bytes[2], i < 2 ? 1 : 0);
+    }
+}
+END_TEST
+
+START_TEST(a_priority_without_a_usable_endpoint_is_no_priority)
+{
+    ck_assert_ptr_nonnull(decode(XDS_ENDPOINTS, ENDPOINTS_CHANGED({
+                                     add_locality(m, 1);
+                                     for (size_t i = 0; i < 2; i++) {
+                                         m->endpoints[0]->lb_endpoints[i]->health_status =
+                                             ENVOY__CONFIG__CORE__V3__HEALTH_STATUS__UNHEALTHY;
+                                     }
+                                 })));
+
+    ck_assert_uint_eq(config->endpoint_count, 2);
+    ck_assert_uint_eq(config->endpoints[0].priority, 0);
+}
+END_TEST
+
 START_TEST(an_unhealthy_endpoint_is_left_out)
 {
     ck_assert_ptr_nonnull(decode(XDS_ENDPOINTS, ENDPOINTS_CHANGED(m->endpoints[0]->lb_endpoints[0]->health_status =
@@ -331,5 +377,6 @@ UNIT_MAIN("config", setup, teardown, an_api_listener_is_http_and_names_its_route
           weights_decide_between_clusters, weighted_clusters_without_weight_are_refused, a_route_without_match_is_refused,
           a_condition_that_cannot_be_checked_is_refused, a_cluster_names_its_endpoints, a_cluster_that_is_not_eds_is_refused,
           a_cluster_that_wants_tls_is_refused, endpoints_are_addresses_with_weight_one, no_endpoints_are_fine,
-          own_weights_are_kept_in_proportion, a_locality_without_weight_gets_nothing, an_unhealthy_endpoint_is_left_out,
+          own_weights_are_kept_in_proportion, a_locality_without_weight_gets_nothing, priorities_are_numbered_without_gaps,
+          a_priority_without_a_usable_endpoint_is_no_priority, an_unhealthy_endpoint_is_left_out,
           an_address_that_comes_twice_is_refused, a_host_name_is_refused, bytes_that_are_no_message_are_refused)
