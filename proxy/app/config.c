@@ -67,10 +67,12 @@ static struct h2_options h2_of(const struct proxy_settings *s)
 void config_flow_options(const struct proxy_settings *s, struct flow_options *ret_options)
 {
     struct h2_options h2 = h2_of(s);
-    struct h2_options watched = h2;
+    struct h2_options endpoint = h2;
 
-    watched.ping_after = s->keepalive_after;
-    watched.ping_timeout = s->keepalive_timeout;
+    endpoint.ping_after = s->keepalive_after;
+    endpoint.ping_timeout = s->keepalive_timeout;
+    h2.ping_after = s->client_keepalive_after;
+    h2.ping_timeout = s->client_keepalive_timeout;
     *ret_options = (struct flow_options){
         .outbound = s->outbound_address,
         .outbound_twin = twin_of(&s->outbound_address),
@@ -90,14 +92,14 @@ void config_flow_options(const struct proxy_settings *s, struct flow_options *re
         .server = h2,
         .pool =
             {
-                .h2 = watched,
+                .h2 = endpoint,
                 .connect_timeout = s->connect_timeout,
                 .user_timeout = USER_TIMEOUT,
                 .idle_timeout = s->pool_idle,
                 .max_connections = (uint32_t)s->pool_connections,
                 .max_waiting = (uint32_t)s->pool_waiting,
             },
-        .app = watched,
+        .app = endpoint,
     };
 }
 

@@ -47,7 +47,6 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
         st = stream_of(s, frame->hd.stream_id);
     }
     s->receiving = st;
-    s->has_received_since_ping = true;
     if (st != NULL) {
         h2_headers_free(&st->receiving);
         st->receiving = h2_headers_new(s->slab);
@@ -174,9 +173,9 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const u
         return gate(s);
     }
     st = stream_of(s, id);
-    s->has_received_since_ping = true;
+    h2_credit_received(s, len);
     if (st == NULL) {
-        nghttp2_session_consume(ng, id, len);
+        nghttp2_session_consume_stream(ng, id, len);
         return 0;
     }
     st->received_bytes += len;
@@ -265,8 +264,8 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
         goaway_received(s, frame);
         break;
     case NGHTTP2_PING:
-        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 && s->state == H2_STATE_NOTICED) {
-            h2_session_goaway_now(s, H2_NO_ERROR); /* whatever the peer sent before it knew has come */
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) {
+            h2_ping_answered(s, frame->ping.opaque_data);
         }
         break;
     default:
@@ -317,7 +316,7 @@ static void goaway_sent(struct h2_session *s, uint32_t error)
     s->goaway_sent_error = error;
     if (s->state == H2_STATE_NOTICED) {
         /* Ordered together with the notice it would overtake it, and its ACK prove nothing. */
-        nghttp2_submit_ping(s->ng, NGHTTP2_FLAG_NONE, (const uint8_t *)"drain?\0\0");
+        nghttp2_submit_ping(s->ng, NGHTTP2_FLAG_NONE, H2_PING_DRAIN);
     }
 }
 

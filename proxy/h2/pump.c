@@ -259,8 +259,7 @@ static void on_readable(struct stream *stream)
             socket_ended(s, n);
             break;
         }
-        s->quiet_since = loop_now(s->loop);
-        s->is_ping_outstanding = false;
+        h2_keepalive_heard(s);
         feed(s, buf, (size_t)n);
         if ((size_t)n < LOOP_READ_BUFFER_SIZE) {
             break; /* drained: the next recv would only say EAGAIN */

@@ -46,13 +46,13 @@ enum h2_error {
 enum h2_role { H2_SERVER, H2_CLIENT };
 
 struct h2_options {
-    uint32_t max_concurrent_streams; /* what we offer the peer */
-    uint32_t stream_window_bytes;    /* initial window of each stream we receive on */
-    uint32_t connection_window_bytes;
-    uint32_t max_header_list_bytes; /* received header blocks and trailers; announced too */
-    uint32_t out_buffer_bytes;      /* the pump stops serialising DATA when this much waits for the socket */
-    struct usec ping_after;         /* with streams open and nothing received for this long: PING. 0: never */
-    struct usec ping_timeout;       /* no answer to it for this long: CLOSE_PEER_TIMEOUT */
+    uint32_t max_concurrent_streams;  /* what we offer the peer */
+    uint32_t stream_window_bytes;     /* window of each stream we receive on: what it can make us hold */
+    uint32_t connection_window_bytes; /* of all together, on their way to us */
+    uint32_t max_header_list_bytes;   /* received header blocks and trailers; announced too */
+    uint32_t out_buffer_bytes;        /* the pump stops serialising DATA when this much waits for the socket */
+    struct usec ping_after;           /* nothing received for this long (clients: with streams open): ask the peer. 0: never */
+    struct usec ping_timeout;         /* no answer for this long: CLOSE_PEER_TIMEOUT */
 };
 
 struct h2_session;
@@ -182,7 +182,8 @@ void h2_stream_send_end(struct h2_stream *s);
 /* RST_STREAM. Queued bytes are dropped. on_closed follows at the end of the turn or later. Idempotent. */
 void h2_stream_reset(struct h2_stream *s, uint32_t error);
 
-/* Gives window credit back for `len` received bytes, of stream and connection. */
+/* Gives the stream's window credit back for `len` received bytes. (The connection's goes back as they come: nobody waits for another's
+ * slow reader.) */
 void h2_stream_consume(struct h2_stream *s, size_t len);
 
 /* No event of this stream reaches its handler any more; it is reset with `error` unless it has ended. */

@@ -8,7 +8,8 @@
  *   pump.c       bytes in and out: socket ◀▶ nghttp2
  *   callbacks.c  nghttp2's events become the handlers' events
  *   stream.c     orders on one stream
- *   keepalive.c  PINGs while streams are open and the peer is silent
+ *   credit.c     flow control of what we receive
+ *   keepalive.c  asks a silent peer whether it lives; answers to PINGs of ours
  *
  *   OPEN ─▶ NOTICED ─▶ DRAINING ─▶ CLOSING ─▶ LINGERING ─▶ CLOSED      (steps may be skipped, never taken back)
  */
@@ -20,6 +21,10 @@
 #include "net/timer.h"
 
 #define H2_SESSION_MAGIC 0x68325353U
+
+/* What our PINGs ask, eight bytes each; the ACK brings them back. */
+#define H2_PING_ALIVE ((const uint8_t *)"alive?\0\0")
+#define H2_PING_DRAIN ((const uint8_t *)"drain?\0\0")
 
 enum h2_state {
     H2_STATE_OPEN,
@@ -70,8 +75,6 @@ struct h2_session {
     uint32_t goaway_sent_error;
 
     struct usec quiet_since; /* last byte received, or first stream opened after there was none */
-    struct usec ping_sent;
-    uint32_t ping_strikes; /* PINGs a gRPC server may hold against us; see keepalive.c */
     uint64_t resets_sent;
     uint64_t resets_received;
 
@@ -84,10 +87,7 @@ struct h2_session {
     bool is_farewell_sent : 1; /* the last GOAWAY there will be is submitted */
     bool is_abandoned : 1;     /* the owner is gone */
     bool is_last_words : 1;    /* serialising after the end of all events */
-    bool is_ping_outstanding : 1;
-    bool is_pinged : 1;               /* ping_sent is valid */
-    bool has_sent_since_ping : 1;     /* a stream was opened */
-    bool has_received_since_ping : 1; /* HEADERS or DATA */
+    bool is_asked : 1;         /* whether it lives; nothing has come since */
 };
 
 static inline struct h2_session *h2_session_from(void *ctx)
@@ -162,8 +162,17 @@ void h2_stream_end(struct h2_stream *st, uint32_t error, enum close_reason reaso
 ssize_t h2_stream_read_body(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t length, uint32_t *flags,
                             nghttp2_data_source *source, void *user_data);
 
+/* --- credit.c --- */
+
+/* Body bytes have come, whatever becomes of them. */
+void h2_credit_received(struct h2_session *s, size_t len);
+
 /* --- keepalive.c --- */
 
 void h2_keepalive_init(struct h2_session *s);
 void h2_keepalive_stream_opened(struct h2_session *s);
+void h2_keepalive_heard(struct h2_session *s); /* something was received */
 void h2_keepalive_stop(struct h2_session *s);
+
+/* The peer has answered a PING of ours. */
+void h2_ping_answered(struct h2_session *s, const uint8_t payload[static 8]);

@@ -35,7 +35,6 @@ struct h2_stream *h2_stream_new(struct h2_session *s, int32_t id)
     if (s->stream_count++ == 0) {
         h2_keepalive_stream_opened(s);
     }
-    s->has_sent_since_ping = true;
     return st;
 }
 
@@ -291,26 +290,6 @@ void h2_stream_output_ended(struct h2_stream *st)
     }
 }
 
-/* --- window credit --- */
-
-void h2_stream_consume(struct h2_stream *st, size_t len)
-{
-    struct h2_session *s = st->session;
-
-    assert(len <= st->unconsumed);
-    st->unconsumed -= len;
-    if (len > 0 && h2_session_is_live(s)) {
-        nghttp2_session_consume(s->ng, st->id, len);
-        h2_session_dirty(s);
-    }
-}
-
-void h2_stream_discard(struct h2_stream *st, size_t len)
-{
-    st->unconsumed += len;
-    h2_stream_consume(st, len);
-}
-
 /* --- ends --- */
 
 void h2_stream_reset(struct h2_stream *st, uint32_t error)
@@ -372,10 +351,6 @@ void h2_stream_end(struct h2_stream *st, uint32_t error, enum close_reason reaso
     }
     if (st->ops != NULL) {
         st->ops->on_closed(st, error, reason, is_unprocessed);
-    }
-    if (st->unconsumed > 0 && h2_session_is_live(s)) {
-        /* Bytes of a stream that is gone still hold credit of the connection. */
-        nghttp2_session_consume_connection(s->ng, st->unconsumed);
     }
     drop_chunks(st);
     while (!list_is_empty(&st->sending)) {

@@ -35,7 +35,7 @@ struct heard {
 /* One end: a session and what it has told. */
 struct end {
     struct h2_session *session; /* NULL once closed */
-    struct heard heard[8];      /* server: of the requests, in the order they came */
+    struct heard heard[40];     /* server: of the requests, in the order they came */
     unsigned requests;
     unsigned settings;
     unsigned goaways;
