@@ -109,6 +109,7 @@ static void start_relay(struct connection *c)
         .to_server_bytes = metrics->to_server_bytes,
         .to_client_bytes = metrics->to_client_bytes,
         .pipes = w->pipes,
+        .reset_patience = RELAY_RESET_PATIENCE,
     };
 
     timer_stop(&c->timer);
@@ -338,7 +339,7 @@ static void on_client_readable(struct stream *s)
         stream_want_read(s, false);
         act(c, detect_client_eof(&c->detect));
     } else if (n != -EAGAIN) {
-        connection_close(c, n == -ECONNRESET ? CLOSE_PEER_RESET : CLOSE_IO_ERROR, true);
+        connection_close(c, close_reason_of_io((int)n), true);
     }
 }
 
@@ -364,7 +365,7 @@ static void on_server_readable(struct stream *s)
         stream_close(s);
         c->dial_error = (int)n;
     } else if (n != -EAGAIN) {
-        connection_close(c, n == -ECONNRESET ? CLOSE_PEER_RESET : CLOSE_IO_ERROR, true);
+        connection_close(c, close_reason_of_io((int)n), true);
     }
 }
 

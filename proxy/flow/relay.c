@@ -1,47 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Each direction is in one of two modes. Copying: recv into the loop's buffer, send at once, keep what is not taken. Bulk: after
- * RELAY_FULL_READS full buffers in a row the direction borrows a pipe and splices; when a read brings less than a pipe's worth of
- * momentum the pipe goes back. A direction reads only while it holds nothing, so what it holds is bounded.
+ * What happens to a side is recorded in it; settle() alone decides whether the relay is over.
+ *
+ * TCP has no event for "the peer has acknowledged everything", and closing with a RST throws away what it has not. So the last bytes
+ * before a RST are waited for with a timer that asks the kernel, in steps from 1 ms up. The same timer keeps a relay whose FINs have
+ * both been passed on while bytes wait for a slow reader: a socket that nobody owns is given up by the kernel after about 100 s.
  */
 
 #include "flow/relay.h"
 
 #include <errno.h>
-#include <string.h>
 
-#include "base/metric.h"
 #include "base/object.h"
+#include "flow/one_way.h"
+#include "net/timer.h"
 
-struct direction_flow {
+#define POLL_FIRST usec_from_ms(1)
+#define POLL_MAX usec_from_ms(100)
+
+struct side {
     struct relay *relay;
-    struct stream *from;
-    struct stream *to;
-    struct metric *bytes;
-    uint8_t *held; /* bytes `to` has not taken; NULL when none */
-    size_t held_len;
-    size_t held_sent;
-    unsigned full_reads;      /* in a row */
-    struct splice_pipe *pipe; /* in bulk mode */
-    bool is_ended;            /* FIN read */
-    bool is_shut;             /* FIN passed on */
+    struct side *other;
+    struct stream stream;
+    struct one_way sends; /* to the other side */
+    int error;            /* negative errno once it is broken */
+    bool is_done;         /* all it had to send has been passed on, its FIN too if it sent one */
 };
 
 struct relay {
     struct grave grave;
     struct loop *loop;
-    struct splice_pool *pipes;
-    struct stream client;
-    struct stream server;
-    struct direction_flow to_server;
-    struct direction_flow to_client;
+    struct side client;
+    struct side server;
     void (*on_end)(void *ctx, enum close_reason reason); /* NULL once told */
     void *ctx;
     struct deferred begin; /* the held bytes go out after relay_new has returned */
-};
 
-enum step { STEP_WAIT, STEP_MORE, STEP_OVER };
+    struct usec reset_patience;
+    struct timer poll; /* while waiting for what only the kernel knows */
+    struct usec poll_delay;
+    struct usec progress_at;
+    uint64_t acknowledged; /* at progress_at */
+};
 
 /* --- the end --- */
 
@@ -55,210 +56,132 @@ static void end(struct relay *r, enum close_reason reason)
     }
 }
 
-static enum step fail(struct direction_flow *f, int error)
+static struct side *broken_side(struct relay *r)
 {
-    end(f->relay, error == -ECONNRESET || error == -EPIPE ? CLOSE_PEER_RESET : CLOSE_IO_ERROR);
-    return STEP_OVER;
+    if (r->client.error != 0) {
+        return &r->client;
+    }
+    return r->server.error != 0 ? &r->server : NULL;
 }
 
-/* FIN is passed on once everything before it is. */
-static enum step pass_end(struct direction_flow *f)
+static bool is_over(const struct relay *r, const struct side *broken)
 {
-    struct relay *r = f->relay;
-
-    stream_want_read(f->from, false);
-    if (!f->is_shut) {
-        f->is_shut = true;
-        stream_shutdown_write(f->to);
+    if (broken == NULL) {
+        return r->client.is_done && r->server.is_done && stream_unsent(&r->client.stream) == 0 &&
+               stream_unsent(&r->server.stream) == 0;
     }
-    if (r->to_server.is_shut && r->to_client.is_shut) {
-        end(r, CLOSE_DONE);
-        return STEP_OVER;
-    }
-    return STEP_WAIT;
+    return broken->other->error != 0 || (broken->is_done && stream_unacknowledged(&broken->other->stream) == 0);
 }
 
-/* --- copying --- */
-
-static void hold(struct direction_flow *f, const uint8_t *data, size_t len)
+static void settle(struct relay *r)
 {
-    f->held = slab_alloc_raw(loop_slab(f->relay->loop), len);
-    memcpy(f->held, data, len);
-    f->held_len = len;
-    f->held_sent = 0;
-    f->full_reads = 0;
-    stream_want_read(f->from, false);
-    stream_want_write(f->to, true);
+    struct side *broken = broken_side(r);
+
+    if (is_over(r, broken)) {
+        end(r, broken != NULL ? close_reason_of_io(broken->error) : CLOSE_DONE);
+    } else if ((broken != NULL || (r->client.is_done && r->server.is_done)) && !timer_is_set(&r->poll)) {
+        r->poll_delay = POLL_FIRST;
+        r->progress_at = loop_now(r->loop);
+        timer_set(&r->poll, r->poll_delay);
+    }
 }
 
-static void release_held(struct direction_flow *f)
+/* Has the receiver of a broken side's last bytes stopped taking them? */
+static bool is_stuck(struct relay *r, const struct side *broken)
 {
-    slab_release(loop_slab(f->relay->loop), f->held);
-    f->held = NULL;
-    f->held_len = 0;
-    f->held_sent = 0;
+    uint64_t acknowledged = broken->sends.moved - stream_unacknowledged(&broken->other->stream);
+
+    if (acknowledged != r->acknowledged) {
+        r->acknowledged = acknowledged;
+        r->progress_at = loop_now(r->loop);
+    }
+    return usec_since(loop_now(r->loop), r->progress_at).v >= r->reset_patience.v;
 }
 
-static enum step flush_held(struct direction_flow *f)
+static void on_poll(struct timer *t)
 {
-    while (f->held_sent < f->held_len) {
-        ssize_t n = stream_send(f->to, f->held + f->held_sent, f->held_len - f->held_sent);
+    struct relay *r = container_of(t, struct relay, poll);
+    const struct side *broken = broken_side(r);
 
-        if (n == -EAGAIN) {
-            stream_want_write(f->to, true);
-            return STEP_WAIT;
-        }
-        if (n < 0) {
-            return fail(f, (int)n);
-        }
-        f->held_sent += (size_t)n;
-        metric_add(f->bytes, (uint64_t)n);
+    if (is_over(r, broken) || (broken != NULL && is_stuck(r, broken))) {
+        end(r, broken != NULL ? close_reason_of_io(broken->error) : CLOSE_DONE);
+        return;
     }
-    release_held(f);
-    return STEP_MORE;
+    r->poll_delay.v = r->poll_delay.v * 2 < POLL_MAX.v ? r->poll_delay.v * 2 : POLL_MAX.v;
+    timer_set(&r->poll, r->poll_delay);
 }
 
-static enum step copy_some(struct direction_flow *f)
+/* --- what happens to a side --- */
+
+/*
+ * All it sent has been passed on. A broken side's socket reads as ended whether a FIN had come or not, and an end that is none must
+ * not look like one; the kernel's error for a reset after a FIN is EPIPE.
+ */
+static void sent_all(struct side *s)
 {
-    uint8_t *buffer = loop_read_buffer(f->relay->loop);
-    ssize_t got = stream_recv(f->from, buffer, LOOP_READ_BUFFER_SIZE);
-    ssize_t sent;
-
-    if (got == -EAGAIN) {
-        return STEP_WAIT;
-    }
-    if (got < 0) {
-        return fail(f, (int)got);
-    }
-    if (got == 0) {
-        f->is_ended = true;
-        return pass_end(f);
-    }
-    f->full_reads = (size_t)got == LOOP_READ_BUFFER_SIZE ? f->full_reads + 1 : 0;
-    sent = stream_send(f->to, buffer, (size_t)got);
-    if (sent < 0 && sent != -EAGAIN) {
-        return fail(f, (int)sent);
-    }
-    if (sent > 0) {
-        metric_add(f->bytes, (uint64_t)sent);
-    }
-    if (sent < got) {
-        size_t taken = sent > 0 ? (size_t)sent : 0;
-        unsigned full_reads = f->full_reads;
-
-        hold(f, buffer + taken, (size_t)got - taken);
-        f->full_reads = full_reads;
-        return STEP_WAIT;
-    }
-    return (size_t)got == LOOP_READ_BUFFER_SIZE ? STEP_MORE : STEP_WAIT;
-}
-
-/* --- splicing --- */
-
-static enum step drain_pipe(struct direction_flow *f)
-{
-    while (splice_pending(f->pipe) > 0) {
-        ssize_t n = splice_out(f->pipe, f->to);
-
-        if (n == -EAGAIN) {
-            stream_want_read(f->from, false);
-            stream_want_write(f->to, true);
-            return STEP_WAIT;
-        }
-        if (n < 0) {
-            return fail(f, (int)n);
-        }
-        metric_add(f->bytes, (uint64_t)n);
-    }
-    return STEP_MORE;
-}
-
-static void leave_bulk(struct direction_flow *f)
-{
-    f->full_reads = 0;
-    splice_pipe_put(f->relay->pipes, &f->pipe);
-}
-
-static enum step splice_some(struct direction_flow *f)
-{
-    ssize_t got = splice_in(f->pipe, f->from);
-    enum step step;
-
-    if (got == -EAGAIN) {
-        leave_bulk(f);
-        return STEP_WAIT;
-    }
-    if (got < 0) {
-        return fail(f, (int)got);
-    }
-    if (got == 0) {
-        leave_bulk(f);
-        f->is_ended = true;
-        return pass_end(f);
-    }
-    step = drain_pipe(f);
-    if (step == STEP_MORE && (size_t)got < LOOP_READ_BUFFER_SIZE) {
-        leave_bulk(f); /* the sender does not keep up: small pieces are cheaper to copy */
-        return STEP_WAIT;
-    }
-    return step;
-}
-
-/* --- a direction's turn --- */
-
-#define STEPS_MAX 8 /* in one event, so that one bulk stream does not starve the loop */
-
-static void run(struct direction_flow *f)
-{
-    for (unsigned i = 0; i < STEPS_MAX; i++) {
-        enum step step = STEP_MORE;
-
-        if (f->held != NULL) {
-            step = flush_held(f);
-        } else if (f->pipe != NULL && splice_pending(f->pipe) > 0) {
-            step = drain_pipe(f);
-        } else if (f->is_ended) {
-            step = pass_end(f);
-        } else if (f->pipe != NULL) {
-            step = splice_some(f);
-        } else {
-            if (f->full_reads >= RELAY_FULL_READS) {
-                f->full_reads = 0;
-                f->pipe = splice_pipe_get(f->relay->pipes); /* none to be had: goes on copying */
-            }
-            step = f->pipe != NULL ? splice_some(f) : copy_some(f);
-        }
-        if (step == STEP_OVER) {
-            return;
-        }
-        if (step == STEP_WAIT) {
-            break;
+    if (!s->is_done) {
+        s->is_done = true;
+        if (s->error == 0 || s->error == -EPIPE) {
+            stream_shutdown_write(&s->other->stream);
         }
     }
-    if (f->held == NULL && (f->pipe == NULL || splice_pending(f->pipe) == 0)) {
-        stream_want_write(f->to, false);
-        stream_want_read(f->from, !f->is_ended);
+    settle(s->relay);
+    if (s->relay->on_end != NULL) {
+        stream_want_read(&s->stream, false);
     }
 }
 
-static void on_client_readable(struct stream *s)
+static void run(struct side *s);
+
+/* Nobody takes what goes to it any more; what it has sent before goes on. */
+static void broke(struct side *s, int error)
 {
-    run(&container_of(s, struct relay, client)->to_server);
+    if (s->error != 0) {
+        return;
+    }
+    s->error = error;
+    one_way_stop(&s->other->sends);
+    run(s);
+    if (s->relay->on_end != NULL) {
+        settle(s->relay);
+    }
 }
 
-static void on_client_writable(struct stream *s)
+static void run(struct side *s)
 {
-    run(&container_of(s, struct relay, client)->to_client);
+    switch (one_way_run(&s->sends)) {
+    case ONE_WAY_WAITS:
+        return;
+    case ONE_WAY_ENDED:
+        sent_all(s);
+        return;
+    case ONE_WAY_READ_FAILED:
+        broke(s, s->sends.error);
+        return;
+    case ONE_WAY_WRITE_FAILED:
+        broke(s->other, s->sends.error);
+        return;
+    }
 }
 
-static void on_server_readable(struct stream *s)
+static void on_readable(struct stream *stream)
 {
-    run(&container_of(s, struct relay, server)->to_client);
+    run(container_of(stream, struct side, stream));
 }
 
-static void on_server_writable(struct stream *s)
+static void on_writable(struct stream *stream)
 {
-    run(&container_of(s, struct relay, server)->to_server);
+    run(container_of(stream, struct side, stream)->other);
+}
+
+static void on_hangup(struct stream *stream)
+{
+    struct side *s = container_of(stream, struct side, stream);
+    int error = s->relay->on_end != NULL ? stream_take_error(stream) : 0;
+
+    if (error != 0) {
+        broke(s, error);
+    }
 }
 
 /* --- life --- */
@@ -267,18 +190,25 @@ static void begin(struct deferred *d)
 {
     struct relay *r = container_of(d, struct relay, begin);
 
-    run(&r->to_server);
+    run(&r->client);
     if (r->on_end != NULL) {
-        run(&r->to_client);
+        run(&r->server);
     }
 }
 
-static void start_flow(struct direction_flow *f, const void *held, size_t held_len, bool is_ended)
+static void side_init(struct side *s, struct relay *r, struct side *other, struct stream *socket)
 {
-    f->is_ended = is_ended;
-    if (held_len > 0) {
-        hold(f, held, held_len);
-    }
+    s->relay = r;
+    s->other = other;
+    stream_move(&s->stream, socket);
+    stream_set_handlers(&s->stream, on_readable, on_writable);
+    stream_set_hangup_handler(&s->stream, on_hangup);
+}
+
+static void sends_init(struct side *s, const struct relay_start *start, struct metric *bytes)
+{
+    s->sends = (struct one_way){
+        .loop = s->relay->loop, .pipes = start->pipes, .from = &s->stream, .to = &s->other->stream, .bytes = bytes};
 }
 
 struct relay *relay_new(const struct relay_start *start, void (*on_end)(void *ctx, enum close_reason reason), void *ctx)
@@ -288,17 +218,16 @@ struct relay *relay_new(const struct relay_start *start, void (*on_end)(void *ct
 
     object_created(OBJECT_RELAY);
     r->loop = l;
-    r->pipes = start->pipes;
     r->on_end = on_end;
     r->ctx = ctx;
-    stream_move(&r->client, start->client);
-    stream_move(&r->server, start->server);
-    stream_set_handlers(&r->client, on_client_readable, on_client_writable);
-    stream_set_handlers(&r->server, on_server_readable, on_server_writable);
-    r->to_server = (struct direction_flow){.relay = r, .from = &r->client, .to = &r->server, .bytes = start->to_server_bytes};
-    r->to_client = (struct direction_flow){.relay = r, .from = &r->server, .to = &r->client, .bytes = start->to_client_bytes};
-    start_flow(&r->to_server, start->from_client, start->from_client_len, start->is_client_ended);
-    start_flow(&r->to_client, start->from_server, start->from_server_len, start->is_server_ended);
+    r->reset_patience = start->reset_patience;
+    side_init(&r->client, r, &r->server, start->client);
+    side_init(&r->server, r, &r->client, start->server);
+    sends_init(&r->client, start, start->to_server_bytes);
+    sends_init(&r->server, start, start->to_client_bytes);
+    one_way_start(&r->client.sends, start->from_client, start->from_client_len, start->is_client_ended);
+    one_way_start(&r->server.sends, start->from_server, start->from_server_len, start->is_server_ended);
+    timer_init(&r->poll, l, on_poll);
     deferred_init(&r->begin, begin);
     loop_defer(l, &r->begin);
     return r;
@@ -312,6 +241,16 @@ static void relay_reap(struct grave *g)
     object_destroyed(OBJECT_RELAY);
 }
 
+static void side_close(struct side *s, bool is_abort)
+{
+    one_way_stop(&s->sends);
+    if (is_abort) {
+        stream_abort(&s->stream);
+    } else {
+        stream_close(&s->stream);
+    }
+}
+
 void relay_close(struct relay **link, bool is_abort)
 {
     struct relay *r = *link;
@@ -322,16 +261,10 @@ void relay_close(struct relay **link, bool is_abort)
     *link = NULL;
     r->on_end = NULL;
     loop_undefer(&r->begin);
-    if (is_abort) {
-        stream_abort(&r->client);
-        stream_abort(&r->server);
-    } else {
-        stream_close(&r->client);
-        stream_close(&r->server);
-    }
-    release_held(&r->to_server);
-    release_held(&r->to_client);
-    splice_pipe_put(r->pipes, &r->to_server.pipe);
-    splice_pipe_put(r->pipes, &r->to_client.pipe);
+    timer_stop(&r->poll);
+    stream_set_hangup_handler(&r->client.stream, NULL); /* closing stops the reading: no reason to watch the socket for that */
+    stream_set_hangup_handler(&r->server.stream, NULL);
+    side_close(&r->client, is_abort);
+    side_close(&r->server, is_abort);
     loop_bury(r->loop, &r->grave, relay_reap);
 }

@@ -4,24 +4,28 @@
 /*
  * Raw TCP both ways: bytes, half-close and reset carried over as they are; no idle timeout.
  *
- *     client ──▶ pipe direction 0 ──▶ server          each direction: copy through the loop's read buffer; what the other side does not
- *     client ◀── pipe direction 1 ◀── server          take waits (64 KiB at most) and stops the reading; bulk goes through splice
+ *     client side ── sends (one_way) ─▶ server side        each side: its socket, what it sends, whether it is broken
+ *     client side ◀─ sends (one_way) ── server side
+ *
+ * A side breaks by a reset, or when the kernel gives its peer up. That is noticed in every state, also while nothing is read from it:
+ * after its FIN, or while the other side takes nothing. What it had sent before is still delivered, then the other side gets a RST: at
+ * once when the other's kernel has acknowledged all of it, and no later than RELAY_RESET_PATIENCE after the last progress.
  *
  * Owner:   a connection.
  * Threads: the worker's.
- * Errors:  a reset or socket error on one side aborts the other (RST); the end is reported once, with its reason.
- * Limits:  RELAY_HELD_MAX bytes a direction in memory, or one pipe.
+ * Errors:  the end is reported once, with its reason.
+ * Limits:  those of one_way, each direction.
  */
 
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/close_reason.h"
+#include "base/usec.h"
 #include "net/splice.h"
 #include "net/stream.h"
 
-#define RELAY_HELD_MAX LOOP_READ_BUFFER_SIZE
-#define RELAY_FULL_READS 4 /* in a row make a direction bulk */
+#define RELAY_RESET_PATIENCE usec_from_s(5) /* a receiver that has stopped reading must learn of the reset as well */
 
 struct metric;
 
@@ -37,6 +41,7 @@ struct relay_start {
     struct metric *to_server_bytes;
     struct metric *to_client_bytes;
     struct splice_pool *pipes;
+    struct usec reset_patience; /* RELAY_RESET_PATIENCE, but for tests */
 };
 
 struct relay;

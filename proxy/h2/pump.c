@@ -187,23 +187,10 @@ static void feed(struct h2_session *s, const uint8_t *bytes, size_t len)
     }
 }
 
-static enum close_reason reason_of_errno(ssize_t error)
-{
-    switch (error) {
-    case -ECONNRESET:
-    case -EPIPE:
-        return CLOSE_PEER_RESET;
-    case -ETIMEDOUT:
-        return CLOSE_PEER_TIMEOUT;
-    default:
-        return CLOSE_IO_ERROR;
-    }
-}
-
 /* The socket has ended, n being 0 or a negative errno. A peer that leaves after its farewell, or ours, has only kept it. */
 static void socket_ended(struct h2_session *s, ssize_t n)
 {
-    enum close_reason reason = n == 0 ? CLOSE_PEER_EOF : reason_of_errno(n);
+    enum close_reason reason = n == 0 ? CLOSE_PEER_EOF : close_reason_of_io((int)n);
 
     if (s->stream_count == 0 && s->state != H2_STATE_OPEN) {
         reason = s->reason;

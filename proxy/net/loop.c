@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "net/hangup.h"
 
 #define DEFERRED_ROUNDS_MAX 16
 
@@ -47,6 +48,7 @@ struct loop {
     struct list graveyard;
     int wake_fd;
     struct event wake;
+    struct hangup_set hangups;
     struct {
         pthread_mutex_t lock;
         struct list tasks;
@@ -103,6 +105,9 @@ struct loop *loop_new(uint64_t rng_seed)
     event_assign(&l->wake, l->base, l->wake_fd, EV_READ | EV_PERSIST, on_wake, l);
     if (event_add(&l->wake, NULL) < 0) {
         die("watching the mailbox");
+    }
+    if (hangup_set_init(&l->hangups, l->base) < 0) {
+        die("hang-up set");
     }
     return l;
 }
@@ -264,6 +269,7 @@ void loop_free(struct loop *l)
         event_base_loop(l->base, EVLOOP_NONBLOCK); /* evhttp and evdns finish their own closing by callbacks */
     } while (!list_is_empty(&l->deferred) || !list_is_empty(&l->graveyard) || !list_is_empty(&l->shared.tasks));
 
+    hangup_set_deinit(&l->hangups);
     event_del(&l->wake);
     close(l->wake_fd);
     event_base_free(l->base);
@@ -309,4 +315,9 @@ uint8_t *loop_read_buffer(struct loop *l)
 struct event_base *loop_base(struct loop *l)
 {
     return l->base;
+}
+
+struct hangup_set *loop_hangups(struct loop *l)
+{
+    return &l->hangups;
 }

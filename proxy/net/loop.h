@@ -26,6 +26,7 @@
 #define LOOP_READ_BUFFER_SIZE ((size_t)64 * 1024)
 
 struct event_base;
+struct hangup_set;
 struct loop;
 
 struct loop *loop_new(uint64_t rng_seed);
@@ -54,7 +55,8 @@ struct rng *loop_rng(struct loop *l);
 /* LOOP_READ_BUFFER_SIZE bytes that anybody may use within one callback; nothing in it survives the callback. */
 uint8_t *loop_read_buffer(struct loop *l);
 
-struct event_base *loop_base(struct loop *l); /* for net/ only */
+struct event_base *loop_base(struct loop *l);    /* for net/ only */
+struct hangup_set *loop_hangups(struct loop *l); /* for net/stream only */
 
 /* --- messages from other threads --- */
 

@@ -5,11 +5,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <linux/sockios.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "net/hangup.h"
 #include "net/socket.h"
 #include "net/tls.h"
 
@@ -107,6 +110,11 @@ void stream_set_handlers(struct stream *s, void (*on_readable)(struct stream *s)
     s->on_writable = on_writable;
 }
 
+void stream_set_hangup_handler(struct stream *s, void (*on_hangup)(struct stream *s))
+{
+    s->on_hangup = on_hangup;
+}
+
 bool stream_is_open(const struct stream *s)
 {
     return s->loop != NULL && s->fd >= 0;
@@ -135,6 +143,10 @@ void stream_want_read(struct stream *s, bool wanted)
         assert(!wanted || s->on_readable != NULL);
         s->wants_read = wanted;
         arm(s);
+        if (!wanted && s->on_hangup != NULL && !s->is_watched) {
+            s->is_watched = true;
+            hangup_add(loop_hangups(s->loop), s->fd, s);
+        }
     }
 }
 
@@ -167,6 +179,9 @@ void stream_move(struct stream *to, struct stream *from)
 
     assert(stream_is_open(from));
     from->tls = NULL;
+    if (from->is_watched) {
+        hangup_remove(loop_hangups(from->loop), from->fd);
+    }
     stream_init(to, from->loop, release(from));
     to->tls = tls;
     if (tls != NULL) {
@@ -239,6 +254,31 @@ ssize_t stream_sendv(struct stream *s, const struct iovec *iov, int count)
         return stream_send(s, iov[0].iov_base, iov[0].iov_len);
     }
     return result_of(sendmsg(stream_fd(s), &message, MSG_NOSIGNAL));
+}
+
+int stream_take_error(struct stream *s)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+
+    return getsockopt(stream_fd(s), SOL_SOCKET, SO_ERROR, &error, &len) < 0 ? -errno : -error;
+}
+
+static size_t queue_length(const struct stream *s, unsigned long request)
+{
+    int len = 0;
+
+    return ioctl(stream_fd(s), request, &len) < 0 || len < 0 ? 0 : (size_t)len;
+}
+
+size_t stream_unacknowledged(const struct stream *s)
+{
+    return queue_length(s, SIOCOUTQ);
+}
+
+size_t stream_unsent(const struct stream *s)
+{
+    return queue_length(s, SIOCOUTQNSD);
 }
 
 void stream_shutdown_write(struct stream *s)

@@ -35,8 +35,10 @@ struct stream {
     bool wants_write;
     bool is_reading; /* is the event above added? Differs from the wish only where TLS has needs of its own */
     bool is_writing;
+    bool is_watched;                       /* for hang-ups */
     void (*on_readable)(struct stream *s); /* data, EOF or an error is there: call stream_recv */
     void (*on_writable)(struct stream *s);
+    void (*on_hangup)(struct stream *s); /* NULL: nobody asks */
 };
 
 /* Takes `fd` (non-blocking, connected). No event is wanted yet. */
@@ -51,6 +53,12 @@ void stream_set_handlers(struct stream *s, void (*on_readable)(struct stream *s)
 int stream_start_tls(struct stream *s, struct tls_context *context, const char *server_name) MUST_CHECK;
 const char *stream_tls_error(const struct stream *s); /* "" when there is none */
 const char *stream_tls_alpn(const struct stream *s);  /* what was agreed; NULL: nothing (yet) */
+
+/*
+ * While nothing is read from the socket (from the first stream_want_read(false) on): an error may have come, or both directions have
+ * ended. Ask stream_take_error: 0 means the latter.
+ */
+void stream_set_hangup_handler(struct stream *s, void (*on_hangup)(struct stream *s));
 
 /* Moves the socket to another owner: `from` is closed without closing the socket; `to` is as after stream_init. */
 void stream_move(struct stream *to, struct stream *from);
@@ -70,6 +78,14 @@ ssize_t stream_send(struct stream *s, const void *buf, size_t len) MUST_CHECK;
 
 struct iovec;
 ssize_t stream_sendv(struct stream *s, const struct iovec *iov, int count) MUST_CHECK;
+
+/* The error that waits in the socket (a reset, a dead peer), as negative errno; 0: none. Takes it away: send and recv then say EPIPE
+ * and 0. Bytes that came before it can still be read. */
+int stream_take_error(struct stream *s) MUST_CHECK;
+
+/* Bytes sent that the peer's kernel has not acknowledged, and those of them that have not even left (its window is closed). */
+size_t stream_unacknowledged(const struct stream *s);
+size_t stream_unsent(const struct stream *s);
 
 /* FIN towards the peer; reading goes on. */
 void stream_shutdown_write(struct stream *s);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Raw TCP peers: servers as threads of the test with sockets of a namespace, and what clients of all sorts do."""
 import contextlib
+import fcntl
 import os
 import socket
 import struct
@@ -19,6 +20,11 @@ def reset(s):
     """Closes so that the peer gets RST instead of FIN."""
     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     s.close()
+
+
+def unacknowledged(s):
+    """Bytes sent that the peer's kernel has not acknowledged (SIOCOUTQ)."""
+    return struct.unpack("i", fcntl.ioctl(s, 0x5411, b"\0" * 4))[0]
 
 
 class Listener:

@@ -26,6 +26,7 @@ static struct stream server_end;
 static struct stream near;
 static struct stream far;
 static struct relay *relay;
+static struct usec patience;
 static int ends;
 static enum close_reason ended_with;
 
@@ -71,6 +72,7 @@ static void start(const char *from_client, const char *from_server)
         .to_server_bytes = to_server,
         .to_client_bytes = to_client,
         .pipes = pipes,
+        .reset_patience = patience,
     };
 
     relay = relay_new(&s, on_end, NULL);
@@ -89,6 +91,7 @@ static void setup(void)
     tcp_pair(&client_end, &near);
     tcp_pair(&server_end, &far);
     ends = 0;
+    patience = usec_from_s(3600); /* a test that hangs is ended by Check */
 }
 
 static void teardown(void)
@@ -194,20 +197,6 @@ START_TEST(two_half_closes_end_it)
 }
 END_TEST
 
-START_TEST(a_reset_passes_as_a_reset)
-{
-    char byte;
-
-    start("", "");
-    send_all(&client_end, "x");
-    expect(&server_end, "x");
-    stream_abort(&client_end);
-
-    ck_assert_int_eq(receive(&server_end, &byte, 1), -ECONNRESET);
-    ck_assert_int_eq(ended_with, CLOSE_PEER_RESET);
-}
-END_TEST
-
 START_TEST(bulk_arrives_whole_and_in_order_through_a_slow_reader)
 {
     static const size_t total = (size_t)8 * 1024 * 1024;
@@ -238,6 +227,274 @@ START_TEST(bulk_arrives_whole_and_in_order_through_a_slow_reader)
 }
 END_TEST
 
-UNIT_MAIN("relay", setup, teardown, bytes_pass_both_ways_and_are_counted, held_bytes_go_first,
-          a_half_close_passes_and_the_other_direction_goes_on, two_half_closes_end_it, a_reset_passes_as_a_reset,
-          bulk_arrives_whole_and_in_order_through_a_slow_reader)
+/* --- resets, in every state --- */
+
+static void turn_until_it_ends(void)
+{
+    while (ends == 0) {
+        loop_turn(loop, true);
+    }
+    ck_assert_int_eq(ends, 1);
+}
+
+/* Both ways round: which end resets, and which one must learn of it. */
+struct ends {
+    struct stream *from;
+    struct stream *to;
+    struct metric **passed;
+};
+
+static const struct ends both_ways[] = {{&client_end, &server_end, &to_server}, {&server_end, &client_end, &to_client}};
+
+START_TEST(a_reset_of_an_idle_side_passes_as_a_reset)
+{
+    const struct ends *e = &both_ways[_i];
+    char byte;
+
+    start("", "");
+    send_all(e->from, "x");
+    expect(e->to, "x");
+    stream_abort(e->from);
+
+    ck_assert_int_eq(receive(e->to, &byte, 1), -ECONNRESET);
+    ck_assert_int_eq(ends, 1);
+    ck_assert_int_eq(ended_with, CLOSE_PEER_RESET);
+}
+END_TEST
+
+START_TEST(bytes_before_a_reset_arrive_before_it)
+{
+    const struct ends *e = &both_ways[_i];
+    char byte;
+
+    start("", "");
+    send_all(e->from, "last words");
+    stream_abort(e->from);
+
+    expect(e->to, "last words");
+    ck_assert_int_eq(receive(e->to, &byte, 1), -ECONNRESET);
+}
+END_TEST
+
+START_TEST(a_reset_after_a_half_close_passes_though_nothing_is_read)
+{
+    const struct ends *e = &both_ways[_i];
+    char byte;
+
+    start("", "");
+    send_all(e->from, "bye");
+    stream_shutdown_write(e->from);
+    expect(e->to, "bye");
+    ck_assert_int_eq(receive(e->to, &byte, 1), 0);
+    ck_assert_int_eq(ends, 0);
+    stream_abort(e->from);
+    turn_until_it_ends();
+
+    ck_assert_int_eq(ended_with, CLOSE_PEER_RESET);
+    ck_assert_int_eq(stream_take_error(e->to), -EPIPE); /* what a reset after a FIN is */
+}
+END_TEST
+
+START_TEST(a_reset_right_behind_a_half_close_leaves_bytes_and_end_in_order)
+{
+    const struct ends *e = &both_ways[_i];
+    char byte;
+
+    start("", "");
+    send_all(e->from, "all of it");
+    stream_shutdown_write(e->from);
+    stream_abort(e->from);
+
+    expect(e->to, "all of it");
+    ck_assert_int_eq(receive(e->to, &byte, 1), 0);
+    while (ends == 0) {
+        loop_turn(loop, true);
+    }
+    ck_assert_int_eq(stream_take_error(e->to), -EPIPE);
+}
+END_TEST
+
+START_TEST(a_reset_of_the_side_that_was_told_the_end_passes)
+{
+    const struct ends *e = &both_ways[_i];
+    char byte;
+
+    start("", "");
+    stream_shutdown_write(e->to);
+    ck_assert_int_eq(receive(e->from, &byte, 1), 0);
+    stream_abort(e->from);
+    turn_until_it_ends();
+
+    ck_assert_int_eq(receive(e->to, &byte, 1), -ECONNRESET);
+}
+END_TEST
+
+/* Sends until neither the relay nor any socket takes more; returns how much. */
+static size_t fill(struct stream *from)
+{
+    static const uint8_t block[65536];
+    size_t sent = 0;
+    unsigned refused = 0;
+
+    while (refused < 10) {
+        ssize_t n = stream_send(from, block, sizeof block);
+
+        refused = n > 0 ? 0 : refused + 1;
+        sent += n > 0 ? (size_t)n : 0;
+        loop_turn(loop, false);
+    }
+    return sent;
+}
+
+START_TEST(a_reset_under_back_pressure_destroys_nothing_that_came_before_it)
+{
+    const struct ends *e = &both_ways[_i];
+    static uint8_t block[65536];
+    size_t sent;
+    size_t delivered;
+    size_t received = 0;
+    ssize_t n;
+
+    start("", "");
+    sent = fill(e->from);
+    delivered = sent - stream_unacknowledged(e->from); /* is in the relay or its sockets */
+    stream_abort(e->from);
+    loop_turn(loop, false);
+    ck_assert_int_eq(ends, 0);
+    while ((n = receive(e->to, block, sizeof block)) > 0) {
+        received += (size_t)n;
+    }
+
+    ck_assert_int_eq(n, -ECONNRESET);
+    ck_assert_uint_ge(received, delivered);
+    ck_assert_uint_eq(metric_value(*e->passed), received);
+    ck_assert_int_eq(ends, 1);
+}
+END_TEST
+
+START_TEST(a_receiver_that_takes_nothing_learns_of_the_reset_all_the_same)
+{
+    const struct ends *e = &both_ways[_i];
+
+    patience = usec_from_ms(20);
+    start("", "");
+    (void)fill(e->from);
+    stream_abort(e->from);
+    turn_until_it_ends();
+
+    ck_assert_int_eq(ended_with, CLOSE_PEER_RESET);
+    ck_assert_int_eq(stream_take_error(e->to), -ECONNRESET);
+}
+END_TEST
+
+START_TEST(a_receiver_that_resets_under_back_pressure_ends_the_sender)
+{
+    const struct ends *e = &both_ways[_i];
+
+    start("", "");
+    (void)fill(e->from);
+    stream_abort(e->to);
+    turn_until_it_ends();
+
+    ck_assert_int_eq(ended_with, CLOSE_PEER_RESET);
+    ck_assert_int_eq(stream_take_error(e->from), -ECONNRESET);
+}
+END_TEST
+
+START_TEST(a_failed_write_does_not_lose_what_the_other_side_had_sent)
+{
+    char byte;
+
+    send_all(&server_end, "goodbye");
+    stream_abort(&server_end);
+    start("too late", "");
+
+    expect(&client_end, "goodbye");
+    ck_assert_int_eq(receive(&client_end, &byte, 1), -ECONNRESET);
+    ck_assert_uint_eq(metric_value(to_server), 0);
+    ck_assert_int_eq(ended_with, CLOSE_PEER_RESET);
+}
+END_TEST
+
+START_TEST(a_failed_write_passes_the_end_that_had_come_before_it)
+{
+    char byte;
+
+    send_all(&server_end, "goodbye");
+    stream_shutdown_write(&server_end);
+    stream_abort(&server_end);
+    start("too late", "");
+
+    expect(&client_end, "goodbye");
+    ck_assert_int_eq(receive(&client_end, &byte, 1), 0);
+    turn_until_it_ends();
+    ck_assert_int_eq(stream_take_error(&client_end), -EPIPE);
+}
+END_TEST
+
+START_TEST(two_resets_end_it_once)
+{
+    start("", "");
+    (void)fill(&client_end);
+    stream_abort(&client_end);
+    stream_abort(&server_end);
+    turn_until_it_ends();
+
+    ck_assert_int_eq(ended_with, CLOSE_PEER_RESET);
+}
+END_TEST
+
+START_TEST(bytes_for_a_slow_reader_are_not_left_behind_by_two_half_closes)
+{
+    static uint8_t block[65536];
+    size_t sent;
+    size_t received = 0;
+    ssize_t n;
+    char byte;
+
+    start("", "");
+    sent = fill(&client_end);
+    stream_shutdown_write(&client_end);
+    stream_shutdown_write(&server_end);
+    ck_assert_int_eq(receive(&client_end, &byte, 1), 0);
+    ck_assert_int_eq(ends, 0);
+    while ((n = receive(&server_end, block, sizeof block)) > 0) {
+        received += (size_t)n;
+    }
+    ck_assert_int_eq(n, 0);
+    ck_assert_uint_eq(received, sent);
+    turn_until_it_ends();
+    ck_assert_int_eq(ended_with, CLOSE_DONE);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const once[] = {
+        bytes_pass_both_ways_and_are_counted,
+        held_bytes_go_first,
+        a_half_close_passes_and_the_other_direction_goes_on,
+        two_half_closes_end_it,
+        bulk_arrives_whole_and_in_order_through_a_slow_reader,
+        a_failed_write_does_not_lose_what_the_other_side_had_sent,
+        a_failed_write_passes_the_end_that_had_come_before_it,
+        two_resets_end_it_once,
+        bytes_for_a_slow_reader_are_not_left_behind_by_two_half_closes,
+    };
+    const TTest *const either_way[] = {
+        a_reset_of_an_idle_side_passes_as_a_reset,
+        bytes_before_a_reset_arrive_before_it,
+        a_reset_after_a_half_close_passes_though_nothing_is_read,
+        a_reset_right_behind_a_half_close_leaves_bytes_and_end_in_order,
+        a_reset_of_the_side_that_was_told_the_end_passes,
+        a_reset_under_back_pressure_destroys_nothing_that_came_before_it,
+        a_receiver_that_takes_nothing_learns_of_the_reset_all_the_same,
+        a_receiver_that_resets_under_back_pressure_ends_the_sender,
+    };
+    TCase *loops = unit_case("either way", setup, teardown, NULL, 0);
+
+    for (size_t i = 0; i < ARRAY_LEN(either_way); i++) {
+        tcase_add_loop_test(loops, either_way[i], 0, ARRAY_LEN(both_ways));
+    }
+    return unit_run("relay", unit_case("once", setup, teardown, once, ARRAY_LEN(once)), loops, (TCase *)NULL);
+}

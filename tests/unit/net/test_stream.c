@@ -14,6 +14,7 @@ struct end {
     bool has_read_event;
     bool has_write_event;
     unsigned read_events;
+    unsigned hangups;
     bool must_close;
 };
 
@@ -34,6 +35,11 @@ static void on_readable(struct stream *s)
 static void on_writable(struct stream *s)
 {
     container_of(s, struct end, stream)->has_write_event = true;
+}
+
+static void on_hangup(struct stream *s)
+{
+    container_of(s, struct end, stream)->hangups++;
 }
 
 static void start(struct end *e, int fd)
@@ -262,6 +268,116 @@ START_TEST(moved_stream_keeps_the_socket_and_leaves_the_old_owner_none)
 }
 END_TEST
 
+/* A level-triggered watch would tell again in each turn. */
+static void turn_often(void)
+{
+    for (int i = 0; i < 50; i++) {
+        loop_turn(loop, false);
+    }
+}
+
+START_TEST(reset_is_told_once_while_nothing_is_read)
+{
+    char buf[16];
+
+    stream_set_hangup_handler(&a.stream, on_hangup);
+    stream_want_read(&a.stream, false);
+    send_from_b("before");
+    stream_abort(&b.stream);
+    turn_often();
+
+    ck_assert_uint_eq(a.hangups, 1);
+    ck_assert_int_eq(stream_take_error(&a.stream), -ECONNRESET);
+    ck_assert_int_eq(stream_take_error(&a.stream), 0);
+    ck_assert_int_eq(stream_recv(&a.stream, buf, sizeof buf), 6);
+    ck_assert_int_eq(stream_recv(&a.stream, buf, sizeof buf), 0);
+}
+END_TEST
+
+START_TEST(reset_that_came_before_the_watch_is_told)
+{
+    stream_abort(&b.stream);
+    loop_turn(loop, false);
+    stream_set_hangup_handler(&a.stream, on_hangup);
+    stream_want_read(&a.stream, false);
+    ck_assert_uint_eq(a.hangups, 0);
+    turn_often();
+
+    ck_assert_uint_eq(a.hangups, 1);
+}
+END_TEST
+
+START_TEST(half_close_is_no_hangup_and_a_reset_after_it_is)
+{
+    char buf[16];
+
+    stream_set_hangup_handler(&a.stream, on_hangup);
+    stream_want_read(&a.stream, true);
+    stream_shutdown_write(&b.stream);
+    ck_assert_int_eq(receive(&a, buf, sizeof buf), 0);
+    stream_want_read(&a.stream, false);
+    turn_often();
+    ck_assert_uint_eq(a.hangups, 0);
+
+    stream_abort(&b.stream);
+    turn_often();
+    ck_assert_uint_eq(a.hangups, 1);
+    ck_assert_int_eq(stream_take_error(&a.stream), -EPIPE);
+}
+END_TEST
+
+START_TEST(both_half_closes_are_a_hangup_without_an_error)
+{
+    stream_set_hangup_handler(&a.stream, on_hangup);
+    stream_want_read(&a.stream, false);
+    stream_shutdown_write(&b.stream);
+    stream_shutdown_write(&a.stream);
+    turn_often();
+
+    ck_assert_uint_eq(a.hangups, 1);
+    ck_assert_int_eq(stream_take_error(&a.stream), 0);
+}
+END_TEST
+
+START_TEST(moved_or_closed_stream_is_told_no_hangup)
+{
+    struct end to = {0};
+
+    stream_set_hangup_handler(&a.stream, on_hangup);
+    stream_want_read(&a.stream, false);
+    stream_move(&to.stream, &a.stream);
+    stream_set_handlers(&to.stream, on_readable, on_writable);
+    stream_set_hangup_handler(&to.stream, on_hangup);
+    stream_want_read(&to.stream, false);
+    stream_abort(&b.stream);
+    turn_often();
+
+    ck_assert_uint_eq(a.hangups, 0);
+    ck_assert_uint_eq(to.hangups, 1);
+    stream_close(&to.stream);
+    turn_often();
+    ck_assert_uint_eq(to.hangups, 1);
+}
+END_TEST
+
+START_TEST(queue_lengths_tell_what_the_peer_has_not_got)
+{
+    static uint8_t block[65536];
+    char byte;
+    size_t sent = 0;
+    ssize_t n;
+
+    ck_assert_uint_eq(stream_unacknowledged(&b.stream), 0);
+    while ((n = stream_send(&b.stream, block, sizeof block)) > 0) {
+        sent += (size_t)n;
+    }
+    ck_assert_uint_gt(stream_unsent(&b.stream), 0);
+    ck_assert_uint_ge(stream_unacknowledged(&b.stream), stream_unsent(&b.stream));
+    ck_assert_uint_lt(stream_unacknowledged(&b.stream), sent);
+    ck_assert_int_eq(stream_recv(&a.stream, &byte, 1), 1);
+}
+END_TEST
+
 START_TEST(addresses_are_the_two_ends_of_the_connection)
 {
     struct addr local = {0};
@@ -295,6 +411,12 @@ int main(void)
     tcase_add_test(tcase, closed_stream_answers_and_wants_nothing);
     tcase_add_test(tcase, stream_can_close_itself_in_its_callback);
     tcase_add_test(tcase, moved_stream_keeps_the_socket_and_leaves_the_old_owner_none);
+    tcase_add_test(tcase, reset_is_told_once_while_nothing_is_read);
+    tcase_add_test(tcase, reset_that_came_before_the_watch_is_told);
+    tcase_add_test(tcase, half_close_is_no_hangup_and_a_reset_after_it_is);
+    tcase_add_test(tcase, both_half_closes_are_a_hangup_without_an_error);
+    tcase_add_test(tcase, moved_or_closed_stream_is_told_no_hangup);
+    tcase_add_test(tcase, queue_lengths_tell_what_the_peer_has_not_got);
     tcase_add_test(tcase, addresses_are_the_two_ends_of_the_connection);
     return run_tcase(tcase);
 }
