@@ -160,7 +160,7 @@ bool fields_ip(struct fields *f, const struct yaml_node *item, struct addr *ret_
 bool fields_choice(struct fields *f, const struct yaml_node *map, const char *key, const char *const *choices,
                    unsigned *ret_index)
 {
-    struct str text;
+    struct str text = {0};
 
     if (!fields_text(f, map, key, &text)) {
         return false;

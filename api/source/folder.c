@@ -238,7 +238,7 @@ static bool read_file(struct folder *f, int folder_fd, struct folder_file *file)
     CLEANUP_FD int fd = openat(folder_fd, file->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     CLEANUP_FREE char *bytes = NULL;
     struct stat info;
-    size_t len;
+    size_t len = 0;
     int error;
 
     if (fd < 0 || fstat(fd, &info) != 0) {

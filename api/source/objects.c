@@ -24,7 +24,7 @@ struct identity {
 static bool read_identity(struct fields *f, const struct yaml_node *object, bool is_label, struct identity *ret_identity)
 {
     const struct yaml_node *metadata;
-    struct identity id;
+    struct identity id = {0};
 
     if (!fields_map(f, object, "metadata", &metadata) || !fields_label(f, metadata, "namespace", &id.namespace)) {
         return false;
@@ -226,7 +226,7 @@ static bool fill_service(struct fields *f, struct service *s, const struct yaml_
 struct service *object_read_service(struct fields *f, const struct yaml_node *object)
 {
     struct service *s;
-    struct identity id;
+    struct identity id = {0};
 
     if (!read_identity(f, object, true, &id)) {
         return NULL;
@@ -356,8 +356,8 @@ static bool read_owner(struct fields *f, const struct yaml_node *object, struct 
 struct slice *object_read_slice(struct fields *f, const struct yaml_node *object, bool *ret_is_owned)
 {
     struct slice *s;
-    struct identity id;
-    struct str service;
+    struct identity id = {0};
+    struct str service = {0};
 
     *ret_is_owned = true;
     if (!read_identity(f, object, false, &id) || !read_owner(f, object, &service)) {

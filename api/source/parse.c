@@ -142,7 +142,7 @@ static bool read_list(struct manifest *m, const struct yaml_node *list, enum kin
     }
     for (size_t i = 0; items != NULL && i < items->count; i++) {
         struct fields item;
-        size_t row;
+        size_t row = ARRAY_LEN(kinds);
 
         if (!read_kind(m, &item, items->items[i], implied, &row)) {
             return false;
@@ -157,7 +157,7 @@ static bool read_list(struct manifest *m, const struct yaml_node *list, enum kin
 static bool read_document(struct manifest *m, const struct yaml_node *document)
 {
     struct fields f;
-    size_t row;
+    size_t row = ARRAY_LEN(kinds);
 
     if (!read_kind(m, &f, document, KIND_OTHER, &row)) {
         return false;
