@@ -35,10 +35,11 @@ void attempt_over(struct exchange *x, enum attempt_end end)
     }
     if (end == ATTEMPT_COMPLETE) {
         endpoint_outcome(x->endpoint, !is_endpoint_failure(x->grpc_status, x->http_status));
-    } else if (end == ATTEMPT_FAILED) {
+    } else if (end == ATTEMPT_FAILED || end == ATTEMPT_TIMED_OUT) {
         endpoint_outcome(x->endpoint, false);
-    } else if (end == ATTEMPT_CLIENT_LEFT && !x->is_answered && x->sent.v != 0) {
-        /* The client gave up on it: a lower bound of its latency, without which a silent endpoint would stay attractive. */
+    }
+    if ((end == ATTEMPT_CLIENT_LEFT || end == ATTEMPT_TIMED_OUT) && !x->is_answered && x->sent.v != 0) {
+        /* The client, or we, gave up on it: a lower bound of its latency, without which a silent endpoint would stay attractive. */
         endpoint_waited(x->endpoint, usec_since(exchange_now(x), x->sent));
     }
     endpoint_release(&x->endpoint);
@@ -108,6 +109,7 @@ void attempt_send_on(struct exchange *x, struct h2_session *session)
     }
     x->attempt_sent = 0;
     x->sent = exchange_now(x);
+    exchange_watch(x);
     r = h2_session_request(session, headers, is_whole, &server_ops, x, &x->server);
     if (r < 0) {
         x->server = NULL;
@@ -188,6 +190,7 @@ static void on_response_headers(struct h2_stream *s, enum h2_block block, struct
 {
     struct exchange *x = s->ctx;
 
+    x->active = exchange_now(x);
     if (block != H2_INFORMATIONAL) {
         note_grpc_status(x, headers);
         x->is_response_ended = is_end;
@@ -202,6 +205,7 @@ static void on_response_data(struct h2_stream *s, const uint8_t *data, size_t le
 {
     struct exchange *x = s->ctx;
 
+    x->active = exchange_now(x);
     h2_stream_send_data(x->client, data, len);
 }
 
@@ -218,6 +222,7 @@ static void on_request_sent(struct h2_stream *s, size_t len)
 {
     struct exchange *x = s->ctx;
 
+    x->active = exchange_now(x);
     x->attempt_sent += len;
     if (x->attempt_sent > x->credited) {
         h2_stream_consume(x->client, (size_t)(x->attempt_sent - x->credited));

@@ -29,18 +29,26 @@ static void exchange_reap(struct grave *g)
     object_destroyed(OBJECT_EXCHANGE);
 }
 
-/* The client's stream is gone, and with it the exchange. */
-static void exchange_end(struct exchange *x)
+/* Nobody waits for a connection or an answer any more; the account with the endpoint is still open. */
+static void drop_attempt(struct exchange *x, uint32_t error)
 {
-    struct service_metrics *metrics = exchange_service(x);
-
     if (x->is_waiting) {
         client_pool_cancel(x->endpoint->pool, &x->waiter);
         x->is_waiting = false;
     }
     if (x->server != NULL) {
-        h2_stream_detach(x->server, H2_CANCEL);
+        h2_stream_detach(x->server, error);
+        x->server = NULL;
     }
+}
+
+/* The client's stream is gone, and with it the exchange. */
+static void exchange_end(struct exchange *x)
+{
+    struct service_metrics *metrics = exchange_service(x);
+
+    deadline_clear(&x->timeout);
+    drop_attempt(x, H2_CANCEL);
     attempt_over(x, ATTEMPT_CLIENT_LEFT);
     if (x->cluster == NULL) {
         app_load_ended(&x->http->app_load);
@@ -97,12 +105,69 @@ void exchange_reset(struct exchange *x, uint32_t error, enum close_reason reason
     exchange_forget_request(x);
 }
 
+/* --- time --- */
+
+static struct usec next_limit(const struct exchange *x, enum close_reason *ret_reason)
+{
+    struct timeouts_state state = {
+        .arrived = x->arrived,
+        .deadline = x->deadline,
+        .sent = x->sent,
+        .active = x->active,
+        .is_answered = x->is_answered,
+    };
+
+    return timeouts_next(&x->worker->options->timeouts, &state, ret_reason);
+}
+
+/* Limits that have moved away are noticed when the old time comes; only a nearer one must be set. */
+void exchange_watch(struct exchange *x)
+{
+    enum close_reason reason;
+    struct usec limit = next_limit(x, &reason);
+
+    if (limit.v != USEC_NEVER.v && (!deadline_is_set(&x->timeout) || usec_before(limit, x->timeout.entry.due))) {
+        deadline_set(&x->worker->deadlines, &x->timeout, limit);
+    }
+}
+
+static void time_out(struct exchange *x, enum close_reason reason)
+{
+    bool was_sent = x->sent.v != 0;
+    bool is_endpoints_fault = was_sent && !x->is_answered;
+
+    if (x->is_response_ended) {
+        exchange_reset(x, H2_CANCEL, reason); /* the endpoint has done its part: the client does not take the rest */
+    } else {
+        exchange_answer(x, reason, was_sent);
+    }
+    drop_attempt(x, H2_CANCEL);
+    attempt_over(x, is_endpoints_fault ? ATTEMPT_TIMED_OUT : was_sent ? ATTEMPT_CLIENT_LEFT : ATTEMPT_UNPROCESSED);
+}
+
+static void on_timeout(struct deadline *d)
+{
+    struct exchange *x = container_of(d, struct exchange, timeout);
+    enum close_reason reason;
+    struct usec limit = next_limit(x, &reason);
+
+    if (x->is_over) {
+        return;
+    }
+    if (usec_before(exchange_now(x), limit)) {
+        exchange_watch(x);
+    } else {
+        time_out(x, reason);
+    }
+}
+
 /* --- events of the client's stream --- */
 
 static void on_request_data(struct h2_stream *s, const uint8_t *data, size_t len)
 {
     struct exchange *x = s->ctx;
 
+    x->active = exchange_now(x);
     if (x->is_over || (x->server == NULL && x->is_response_ended)) {
         h2_stream_consume(s, len); /* nobody wants them any more */
         return;
@@ -146,6 +211,7 @@ static void on_response_sent(struct h2_stream *s, size_t len)
 {
     struct exchange *x = s->ctx;
 
+    x->active = exchange_now(x);
     if (x->server != NULL) {
         h2_stream_consume(x->server, len);
     }
@@ -159,10 +225,8 @@ static void on_client_closed(struct h2_stream *s, uint32_t error, enum close_rea
     (void)is_unprocessed;
     x->client = NULL;
     if (x->server != NULL) {
-        bool is_complete = x->is_response_ended;
-
-        h2_stream_detach(x->server, error != H2_NO_ERROR ? error : H2_CANCEL);
-        attempt_over(x, is_complete ? ATTEMPT_COMPLETE : ATTEMPT_CLIENT_LEFT);
+        drop_attempt(x, error != H2_NO_ERROR ? error : H2_CANCEL);
+        attempt_over(x, x->is_response_ended ? ATTEMPT_COMPLETE : ATTEMPT_CLIENT_LEFT);
     }
     exchange_end(x);
 }
@@ -194,6 +258,16 @@ static void add_forwarded_for(struct exchange *x)
     text_deinit(&value);
 }
 
+static struct usec deadline_of(const struct exchange *x, const struct h2_headers *headers)
+{
+    struct usec timeout;
+
+    if (x->is_grpc && timeouts_parse_grpc(h2_headers_value(headers, STR("grpc-timeout")), &timeout)) {
+        return usec_add(x->arrived, timeout);
+    }
+    return USEC_NEVER;
+}
+
 static struct exchange *exchange_new(struct http_side *h, struct h2_stream *stream, struct h2_headers *headers, bool is_end)
 {
     struct worker *w = h->connection->worker;
@@ -205,11 +279,14 @@ static struct exchange *exchange_new(struct http_side *h, struct h2_stream *stre
     x->client = stream;
     x->request = headers;
     x->arrived = loop_now(w->loop);
+    x->active = x->arrived;
     x->grpc_status = -1;
     x->is_grpc = reply_is_grpc(headers);
+    x->deadline = deadline_of(x, headers);
     x->is_request_ended = is_end;
     x->waiter.on_ready = attempt_connection_ready;
     list_init(&x->waiter.node);
+    deadline_init(&x->timeout, on_timeout);
     list_push_back(&h->exchanges, &x->node);
     body_copy_init(&x->copy, w->slab, &w->copies);
     stream->ops = &client_ops;
@@ -221,6 +298,7 @@ void exchange_start(struct http_side *h, struct h2_stream *stream, struct h2_hea
 {
     struct exchange *x = exchange_new(h, stream, headers, is_end);
 
+    exchange_watch(x);
     if (h->connection->direction == INBOUND) {
         service_metrics_started(&h->app_metrics);
         app_load_started(&h->app_load);

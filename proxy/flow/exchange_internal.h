@@ -32,8 +32,11 @@ struct exchange {
     unsigned attempts;
     struct pool_waiter waiter;
 
+    struct deadline timeout;
+    struct usec deadline; /* the caller's; USEC_NEVER: none */
     struct usec arrived;
     struct usec sent;
+    struct usec active;    /* last body byte or header block, either way */
     uint64_t credited;     /* request bytes whose credit the client has back */
     uint64_t attempt_sent; /* request bytes this attempt has put on their way */
     int grpc_status;       /* −1 until seen */
@@ -48,7 +51,7 @@ struct exchange {
 };
 
 /* How an attempt ended, as far as the endpoint is concerned. */
-enum attempt_end { ATTEMPT_COMPLETE, ATTEMPT_FAILED, ATTEMPT_UNPROCESSED, ATTEMPT_CLIENT_LEFT };
+enum attempt_end { ATTEMPT_COMPLETE, ATTEMPT_FAILED, ATTEMPT_UNPROCESSED, ATTEMPT_CLIENT_LEFT, ATTEMPT_TIMED_OUT };
 
 static inline struct usec exchange_now(const struct exchange *x)
 {
@@ -57,6 +60,9 @@ static inline struct usec exchange_now(const struct exchange *x)
 
 /* The series of its Service (outbound) or of the app (inbound). */
 struct service_metrics *exchange_service(struct exchange *x);
+
+/* A limit on its time may have come nearer. */
+void exchange_watch(struct exchange *x);
 
 /* The request cannot be sent again: gives its copy back. Idempotent. */
 void exchange_forget_request(struct exchange *x);

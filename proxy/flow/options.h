@@ -15,6 +15,7 @@
 #include "base/usec.h"
 #include "h2/client_pool.h"
 #include "h2/session.h"
+#include "policy/timeouts.h"
 
 struct flow_options {
     struct addr outbound;      /* listening addresses; ADDR_NONE switches one off */
@@ -29,6 +30,8 @@ struct flow_options {
     struct usec discovery_timeout;   /* no answer for this long: serve from the original destination */
     struct usec discovery_retention; /* addresses and clusters nobody uses are kept for this long */
     struct usec connect_timeout;
+
+    struct timeouts timeouts; /* of requests, both directions */
 
     uint32_t retry_attempts;    /* deliveries of one request, the first included */
     size_t retry_buffer_bytes;  /* of a request's body kept for another attempt */

@@ -25,7 +25,8 @@ unsigned reply_http_status(enum close_reason reason)
     if (reason == CLOSE_NO_ROUTE) {
         return 404;
     }
-    if (reason == CLOSE_CONNECT_TIMEOUT || reason == CLOSE_DEADLINE || reason == CLOSE_PEER_TIMEOUT) {
+    if (reason == CLOSE_CONNECT_TIMEOUT || reason == CLOSE_PEER_TIMEOUT ||
+        close_reason_grpc_status(reason) == GRPC_DEADLINE_EXCEEDED) {
         return 504;
     }
     if (reason == CLOSE_HEADER_LIMIT) {

@@ -42,6 +42,7 @@ struct worker *worker_new(unsigned index, const struct flow_options *options, st
     w->detect_policy = (struct detect_policy){.silence = options->detect_silence, .hold = options->detect_hold};
     w->copies.max_bytes = options->retry_process_bytes;
     flow_metrics_init(&w->metrics, shard);
+    deadlines_init(&w->deadlines, w->loop);
     w->directory = directory_new(w->loop, discovery, options->discovery_retention);
     w->loads = loads;
     w->clusters = cluster_table_new(w, loads);
@@ -65,6 +66,7 @@ void worker_free(struct worker *w)
     close_all(w);
     cluster_table_retire_all(w->clusters);
     timer_stop(&w->janitor);
+    deadlines_deinit(&w->deadlines);
     /* Sessions and pools say goodbye in their own turns; they hold no more than what one turn closes. */
     for (unsigned turns = 0; turns < 100 && !cluster_table_is_empty(w->clusters); turns++) {
         loop_turn(w->loop, false);

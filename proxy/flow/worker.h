@@ -16,6 +16,7 @@
 #include "base/metric.h"
 #include "flow/body_copy.h"
 #include "flow/cluster.h"
+#include "flow/deadlines.h"
 #include "flow/metrics.h"
 #include "flow/options.h"
 #include "net/loop.h"
@@ -43,6 +44,7 @@ struct worker {
     struct list connections; /* of struct connection */
     uint32_t connection_count;
     uint64_t last_connection_id;
+    struct deadlines deadlines;
     struct timer janitor; /* once a second: idle clusters, expired memory */
     bool is_draining;
     struct worker_thread *thread; /* NULL until started */
