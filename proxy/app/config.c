@@ -97,6 +97,8 @@ void config_flow_options(const struct proxy_settings *s, struct flow_options *re
                 .connect_timeout = s->connect_timeout,
                 .user_timeout = USER_TIMEOUT,
                 .idle_timeout = s->pool_idle,
+                .max_age = s->pool_max_age,
+                .max_requests = (uint32_t)s->pool_requests,
                 .max_connections = (uint32_t)s->pool_connections,
                 .max_waiting = (uint32_t)s->pool_waiting,
             },

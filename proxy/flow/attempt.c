@@ -59,8 +59,12 @@ void attempt_unprocessed(struct exchange *x, enum close_reason reason)
         attempt_over(x, ATTEMPT_UNPROCESSED);
         return;
     }
-    if (reason == CLOSE_GOAWAY && x->tried_count > 0) {
-        x->tried_count--; /* that connection is going away, its endpoint may not be: a new one may do */
+    if (reason == CLOSE_GOAWAY && x->endpoint != NULL) {
+        if (x->goaways++ == 0) {
+            x->tried_count--; /* that connection is going away, its endpoint may not be: a new one may do */
+        } else {
+            endpoint_sent_away(x->endpoint);
+        }
     }
     if (facts.has_copy && x->tried_count < CLUSTER_TRIED_MAX) {
         next = cluster_pick(x->cluster, x->tried, x->tried_count);

@@ -139,6 +139,10 @@ void endpoint_outcome(struct endpoint *e, bool is_ok);
 /* The client gave up after waiting this long for response headers: counts as latency if it is above the average. */
 void endpoint_waited(struct endpoint *e, struct usec waited);
 
+/* A request was sent away by GOAWAY twice: the endpoint is passed over for a while, as if it had refused a connection. Without that, an
+ * endpoint that sends every connection away would be dialled for every request. */
+void endpoint_sent_away(struct endpoint *e);
+
 /* Counts a request that is delivered again. */
 void cluster_count_retry(struct cluster *c, enum close_reason reason);
 

@@ -249,6 +249,13 @@ void endpoint_waited(struct endpoint *e, struct usec waited)
     }
 }
 
+void endpoint_sent_away(struct endpoint *e)
+{
+    struct worker *w = e->cluster->table->worker;
+
+    balancer_connect_failed(&e->stats, loop_now(w->loop), loop_rng(w->loop));
+}
+
 void endpoint_outcome(struct endpoint *e, bool is_ok)
 {
     struct worker *w = e->cluster->table->worker;

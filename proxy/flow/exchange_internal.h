@@ -30,6 +30,7 @@ struct exchange {
     struct endpoint *tried[CLUSTER_TRIED_MAX]; /* compared only, never followed: they may be gone */
     unsigned tried_count;
     unsigned attempts;
+    unsigned goaways; /* attempts that a GOAWAY left out */
     struct pool_waiter waiter;
 
     struct deadline timeout;

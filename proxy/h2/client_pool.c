@@ -13,8 +13,10 @@
 
 #include "net/connect.h"
 #include "net/timer.h"
+#include "policy/backoff.h"
 
 #define PEER_STREAMS_ASSUMED 100 /* for the number of dials, until a peer has said (RFC 9113 §6.5.2 recommends no less) */
+#define AGE_JITTER_PERCENT 20
 
 struct member {
     struct list node;
@@ -23,8 +25,9 @@ struct member {
     struct connect connect;
     struct timer settings_timer;
     struct usec idle_since;
-    bool is_pending; /* no SETTINGS yet */
-    bool has_served; /* a request was given to it */
+    struct usec expires; /* from then on it gets nothing new */
+    uint32_t requests;   /* given to it */
+    bool is_pending;     /* no SETTINGS yet */
 };
 
 struct client_pool {
@@ -39,8 +42,8 @@ struct client_pool {
     uint32_t pending;          /* members that have no SETTINGS yet */
     uint32_t peer_max_streams; /* as the last peer said */
     struct deferred serve;
-    struct timer idle_timer;
-    struct grave grave; /* a waiter's on_ready may make the owner free the pool: its memory lasts to the end of the turn */
+    struct timer watch_timer; /* over idle and old sessions */
+    struct grave grave;       /* a waiter's on_ready may make the owner free the pool: its memory lasts to the end of the turn */
     bool is_closed;
     bool is_empty_told;
 };
@@ -54,10 +57,15 @@ static struct h2_session *take_session_with_room(struct client_pool *p)
     list_for_each(node, &p->members) {
         struct member *m = list_entry(node, struct member, node);
 
-        if (m->session != NULL && h2_session_has_settings(m->session) && h2_session_capacity(m->session) > 0) {
-            m->has_served = true;
-            return m->session;
+        if (m->session == NULL || !h2_session_has_settings(m->session) || h2_session_capacity(m->session) == 0) {
+            continue;
         }
+        if (m->requests >= p->options->max_requests) {
+            h2_session_drain(m->session, CLOSE_DRAINED);
+            continue;
+        }
+        m->requests++;
+        return m->session;
     }
     return NULL;
 }
@@ -98,7 +106,7 @@ static void dial_for_waiters(struct client_pool *p)
         bool is_leaving = !m->is_pending && h2_session_is_going_away(m->session);
 
         counted += !m->is_pending && !is_leaving;
-        awaited += is_leaving && !m->has_served; /* about to fail them */
+        awaited += is_leaving && m->requests == 0; /* about to fail them */
     }
     while (p->waiting > awaited * each && counted < p->options->max_connections) {
         dial(p);
@@ -203,7 +211,7 @@ static void on_closed(struct h2_session *s, enum close_reason reason)
     struct member *m = h2_session_ctx(s);
     struct client_pool *p = m->pool;
     /* A peer that says GOAWAY to every fresh connection would be dialled again for ever while somebody waits. */
-    bool has_failed = !p->is_closed && (m->is_pending || (!m->has_served && p->waiting > 0));
+    bool has_failed = !p->is_closed && (m->is_pending || (m->requests == 0 && p->waiting > 0));
 
     m->session = NULL;
     member_free(m);
@@ -227,6 +235,25 @@ static void on_settings_timer(struct timer *t)
     h2_session_close(m->session, H2_NO_ERROR, CLOSE_CONNECT_TIMEOUT);
 }
 
+/* Together with others they were dialled; apart from them they end. */
+static struct usec expiry(struct client_pool *p)
+{
+    if (p->options->max_age.v == 0) {
+        return USEC_NEVER;
+    }
+    return usec_add(loop_now(p->loop), backoff_shorten(p->options->max_age, AGE_JITTER_PERCENT, loop_rng(p->loop)));
+}
+
+/* Looks at the sessions in that time, or earlier if it was to do so. */
+static void watch(struct client_pool *p, struct usec delay)
+{
+    struct usec due = usec_add(loop_now(p->loop), delay);
+
+    if (due.v != USEC_NEVER.v && (!timer_is_set(&p->watch_timer) || usec_before(due, p->watch_timer.due))) {
+        timer_set(&p->watch_timer, delay);
+    }
+}
+
 static void on_dialled(struct connect *c, int result)
 {
     struct member *m = container_of(c, struct member, connect);
@@ -238,10 +265,12 @@ static void on_dialled(struct connect *c, int result)
         return;
     }
     m->idle_since = loop_now(p->loop);
+    m->expires = expiry(p);
     m->session = h2_session_new(H2_CLIENT, &c->stream, NULL, 0, &p->options->h2, &session_ops, m);
     timer_set(&m->settings_timer, p->options->connect_timeout);
-    if (p->options->idle_timeout.v != 0 && !timer_is_set(&p->idle_timer)) {
-        timer_set(&p->idle_timer, p->options->idle_timeout);
+    watch(p, usec_since(m->expires, m->idle_since));
+    if (p->options->idle_timeout.v != 0) {
+        watch(p, p->options->idle_timeout);
     }
 }
 
@@ -258,32 +287,39 @@ static void dial(struct client_pool *p)
     connect_start(&m->connect, p->loop, &p->addr, &options, on_dialled);
 }
 
-/* --- idle sessions --- */
+/* --- idle and old sessions --- */
 
-static void on_idle_timer(struct timer *t)
+/* Lets a session go whose time is over. Otherwise: when to look again. */
+static struct usec look_at(struct client_pool *p, struct member *m, struct usec now)
 {
-    struct client_pool *p = container_of(t, struct client_pool, idle_timer);
+    struct usec left = usec_since(m->expires, now);
+    struct usec idle = p->options->idle_timeout;
+
+    if (left.v == 0) {
+        h2_session_drain(m->session, CLOSE_DRAINED);
+        return USEC_NEVER;
+    }
+    if (idle.v != 0 && h2_session_stream_count(m->session) == 0) {
+        idle = usec_since(idle, usec_since(now, m->idle_since));
+        if (idle.v == 0) {
+            h2_session_drain(m->session, CLOSE_IDLE);
+            return USEC_NEVER;
+        }
+    }
+    return idle.v != 0 && usec_before(idle, left) ? idle : left;
+}
+
+static void on_watch_timer(struct timer *t)
+{
+    struct client_pool *p = container_of(t, struct client_pool, watch_timer);
     struct usec now = loop_now(p->loop);
-    struct usec next = USEC_NEVER;
 
     list_for_each(node, &p->members) {
         struct member *m = list_entry(node, struct member, node);
-        struct usec idle = usec_since(now, m->idle_since);
-        struct usec left = usec_since(p->options->idle_timeout, idle);
 
-        if (m->session == NULL || h2_session_is_going_away(m->session)) {
-            continue;
+        if (m->session != NULL && !h2_session_is_going_away(m->session)) {
+            watch(p, look_at(p, m, now));
         }
-        if (h2_session_stream_count(m->session) > 0) {
-            left = p->options->idle_timeout;
-        } else if (left.v == 0) {
-            h2_session_drain(m->session, CLOSE_IDLE);
-            continue;
-        }
-        next = usec_before(left, next) ? left : next;
-    }
-    if (next.v != USEC_NEVER.v) {
-        timer_set(t, next);
     }
 }
 
@@ -303,7 +339,7 @@ struct client_pool *client_pool_new(struct loop *l, const struct addr *addr, con
     list_init(&p->members);
     list_init(&p->waiters);
     deferred_init(&p->serve, on_serve);
-    timer_init(&p->idle_timer, l, on_idle_timer);
+    timer_init(&p->watch_timer, l, on_watch_timer);
     return p;
 }
 
@@ -313,7 +349,7 @@ void client_pool_close(struct client_pool *p)
         return;
     }
     p->is_closed = true;
-    timer_stop(&p->idle_timer);
+    timer_stop(&p->watch_timer);
     list_for_each(node, &p->members) {
         struct member *m = list_entry(node, struct member, node);
 
@@ -357,7 +393,7 @@ void client_pool_free(struct client_pool **pool)
     *pool = NULL;
     assert(list_is_empty(&p->members) && p->waiting == 0);
     loop_undefer(&p->serve);
-    timer_stop(&p->idle_timer);
+    timer_stop(&p->watch_timer);
     p->is_closed = true;
     p->is_empty_told = true;
     loop_bury(p->loop, &p->grave, reap);

@@ -9,7 +9,9 @@
  *     pool_acquire ─▶ a session with room?  yes: POOL_READY
  *                                           no:  wait (bounded); dial as many more as the waiters need (bounded)
  *
- * Sessions are filled in the order they were dialled, so that what a burst needed becomes idle after it.
+ * Sessions are filled in the order they were dialled, so that what a burst needed becomes idle after it. Only a session without streams
+ * is closed, so that no request of ours can be on its way when it happens; the peer's own idle close may cross a request, which then ends
+ * as unprocessed if the peer's GOAWAY left it out, or if it had not gone out.
  *
  * Owner:   one for each endpoint and worker (flow/cluster).
  * Threads: the loop's.
@@ -30,6 +32,8 @@ struct pool_options {
     struct usec connect_timeout;
     struct usec user_timeout; /* TCP_USER_TIMEOUT */
     struct usec idle_timeout; /* a session without streams for this long is closed; 0: never */
+    struct usec max_age;      /* a session this old (up to a fifth less, at random) gets nothing new; 0: any age will do */
+    uint32_t max_requests;    /* after so many a session gets nothing new, long before its stream ids are used up; ≥ 1 */
     uint32_t max_connections; /* per endpoint and worker */
     uint32_t max_waiting;     /* requests waiting for a connection */
 };
@@ -44,7 +48,7 @@ struct pool_waiter {
 
 /* What the pool tells its owner, for the connect back-off and metrics. Any may be NULL. */
 struct pool_ops {
-    void (*on_connected)(void *ctx, struct usec connect_time); /* the peer's SETTINGS have come */ /* TCP is established */
+    void (*on_connected)(void *ctx, struct usec connect_time);      /* the peer's SETTINGS have come */
     void (*on_connect_failed)(void *ctx, enum close_reason reason); /* also: it ended before it could serve */
     void (*on_session_closed)(void *ctx, enum close_reason reason);
     void (*on_empty)(void *ctx); /* the last session of a closed pool is gone: it may be freed (it is not freed by itself) */

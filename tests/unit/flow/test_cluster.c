@@ -11,7 +11,7 @@ static const struct flow_options options = {
     .discovery_retention = {60000000},
     .connect_timeout = {1000000},
     .retry_attempts = 3,
-    .pool = {.max_connections = 1, .max_waiting = 10},
+    .pool = {.max_requests = 1000, .max_connections = 1, .max_waiting = 10},
 };
 
 static struct metrics *metrics;

@@ -95,6 +95,7 @@ static void setup(void)
     pool_options = (struct pool_options){
         .h2 = options,
         .connect_timeout = usec_from_s(5),
+        .max_requests = 1000,
         .max_connections = 4,
         .max_waiting = 50,
     };
@@ -434,6 +435,98 @@ START_TEST(a_session_with_a_stream_is_not_idle)
 }
 END_TEST
 
+START_TEST(an_old_session_finishes_its_streams_and_is_replaced)
+{
+    pool_options.max_age = usec_from_ms(20);
+    pool_start();
+    ck_assert_int_eq(ask(0), POOL_WAITING);
+    settle_all();
+    while (!h2_session_is_going_away(askers[0].session)) {
+        loop_turn(loop, true); /* the pool's own timer wakes it */
+    }
+    ck_assert(!askers[0].heard.is_closed);
+
+    pool_options.max_age = usec_from_s(1000);
+    ck_assert_int_eq(ask(1), POOL_WAITING);
+    settle_all();
+    ck_assert_ptr_nonnull(askers[1].session);
+    ck_assert_ptr_ne(askers[1].session, askers[0].session);
+    answer_all();
+    settle_all();
+    assert_closed(&askers[0].heard, H2_NO_ERROR, CLOSE_DONE);
+    ck_assert_uint_eq(closed, 1);
+    ck_assert_int_eq(closed_reason, CLOSE_DRAINED);
+    ck_assert_uint_eq(accepted[0].goaways, 1);
+}
+END_TEST
+
+START_TEST(a_session_is_replaced_after_its_share_of_requests)
+{
+    pool_options.max_requests = 3;
+    server_options.max_concurrent_streams = 100;
+    pool_start();
+    for (unsigned i = 0; i < 9; i++) {
+        ck_assert_int_ne(ask(i), POOL_FULL);
+        settle_all();
+        ck_assert_ptr_nonnull(askers[i].session);
+    }
+
+    ck_assert_uint_eq(connected, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_uint_eq(accepted[i].requests, 3);
+    }
+    answer_all();
+    settle_all();
+    for (unsigned i = 0; i < 9; i++) {
+        assert_closed(&askers[i].heard, H2_NO_ERROR, CLOSE_DONE);
+    }
+}
+END_TEST
+
+START_TEST(a_request_after_the_peer_closed_an_idle_session_is_sent_on_a_new_one)
+{
+    pool_start();
+    ck_assert_int_eq(ask(0), POOL_WAITING);
+    settle_all();
+    answer_all();
+    settle_all();
+    h2_session_close(accepted[0].session, H2_NO_ERROR, CLOSE_IDLE); /* FIN without a GOAWAY */
+    loop_turn(loop, false);
+
+    (void)!ask(1); /* the FIN may or may not have been read */
+    settle_all();
+    if (askers[1].heard.is_closed) {
+        ck_assert(askers[1].heard.is_unprocessed); /* had not gone out */
+        ck_assert_int_eq(ask(2), POOL_WAITING);
+        settle_all();
+    }
+    ck_assert_uint_eq(connected, 2);
+    ck_assert_uint_eq(accepted[1].requests, 1);
+}
+END_TEST
+
+START_TEST(a_closed_pool_that_opens_again_dials_and_lets_old_streams_finish)
+{
+    pool_start();
+    ck_assert_int_eq(ask(0), POOL_WAITING);
+    settle_all();
+    client_pool_close(pool);
+    settle_all();
+    ck_assert_int_eq(ask(1), POOL_FULL);
+    client_pool_open(pool);
+    ck_assert_int_eq(ask(2), POOL_WAITING);
+    settle_all();
+    ck_assert_ptr_nonnull(askers[2].session);
+    ck_assert_ptr_ne(askers[2].session, askers[0].session);
+
+    answer_all();
+    settle_all();
+    assert_closed(&askers[0].heard, H2_NO_ERROR, CLOSE_DONE);
+    ck_assert(!is_empty_told);
+    ck_assert_uint_eq(client_pool_connections(pool), 1);
+}
+END_TEST
+
 START_TEST(a_closed_pool_fails_waiters_and_lets_streams_finish)
 {
     pool_start();
@@ -492,6 +585,8 @@ UNIT_MAIN("client_pool", setup, teardown, the_first_request_dials_and_waits, a_f
           who_has_left_the_queue_is_not_called, a_refused_connection_fails_all_that_wait,
           a_peer_that_sends_no_settings_fails_all_that_wait, a_peer_that_sends_every_connection_away_fails_all_that_wait,
           a_session_that_goes_away_is_replaced, a_session_that_only_finishes_does_not_count_against_the_maximum,
-          an_idle_session_is_closed_with_a_goaway, a_session_with_a_stream_is_not_idle,
+          an_idle_session_is_closed_with_a_goaway, an_old_session_finishes_its_streams_and_is_replaced,
+          a_session_is_replaced_after_its_share_of_requests, a_request_after_the_peer_closed_an_idle_session_is_sent_on_a_new_one,
+          a_closed_pool_that_opens_again_dials_and_lets_old_streams_finish, a_session_with_a_stream_is_not_idle,
           a_closed_pool_fails_waiters_and_lets_streams_finish, an_unused_pool_closes_at_once,
           a_pool_may_be_freed_by_its_last_waiter)

@@ -92,6 +92,26 @@ START_TEST(a_maximum_near_the_end_of_time_is_reached_without_overflow)
 }
 END_TEST
 
+START_TEST(a_shortened_time_varies_within_its_percentage)
+{
+    uint64_t least = UINT64_MAX;
+    uint64_t most = 0;
+
+    for (int i = 0; i < 1000; i++) {
+        uint64_t time = backoff_shorten((struct usec){10000}, 20, &rng).v;
+
+        ck_assert_uint_ge(time, 8000);
+        ck_assert_uint_le(time, 10000);
+        least = time < least ? time : least;
+        most = time > most ? time : most;
+    }
+    ck_assert_uint_lt(least, 8100);
+    ck_assert_uint_gt(most, 9900);
+    ck_assert_uint_eq(backoff_shorten((struct usec){0}, 20, &rng).v, 0);
+}
+END_TEST
+
 UNIT_MAIN("backoff", setup, NULL, backoff_doubles_up_to_its_maximum, backoff_starts_over_after_a_success,
           backoff_jitter_reaches_both_ends_and_no_further, backoff_survives_more_failures_than_bits,
-          two_backoffs_of_one_policy_do_not_share_failures, a_maximum_near_the_end_of_time_is_reached_without_overflow)
+          two_backoffs_of_one_policy_do_not_share_failures, a_maximum_near_the_end_of_time_is_reached_without_overflow,
+          a_shortened_time_varies_within_its_percentage)
