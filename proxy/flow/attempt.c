@@ -240,6 +240,8 @@ static void on_server_closed(struct h2_stream *s, uint32_t error, enum close_rea
 
     x->server = NULL;
     if (x->is_response_ended) {
+        /* Whether the endpoint wanted the rest of the request or not, now it will not get it. */
+        h2_stream_drop_request(x->client, s->is_reset_received ? error : H2_NO_ERROR);
         attempt_over(x, ATTEMPT_COMPLETE);
         return;
     }
@@ -248,7 +250,7 @@ static void on_server_closed(struct h2_stream *s, uint32_t error, enum close_rea
         return;
     }
     if (reason == CLOSE_STREAM_RESET) {
-        exchange_reset(x, error != H2_NO_ERROR ? error : H2_CANCEL, reason);
+        exchange_reset(x, error, reason);
     } else {
         exchange_answer(x, reason, true);
     }

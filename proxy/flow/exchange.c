@@ -37,6 +37,7 @@ static void drop_attempt(struct exchange *x, uint32_t error)
         x->is_waiting = false;
     }
     if (x->server != NULL) {
+        h2_stream_reset(x->server, error);
         h2_stream_detach(x->server, error);
         x->server = NULL;
     }
@@ -88,6 +89,7 @@ void exchange_answer(struct exchange *x, enum close_reason reason, bool was_sent
     reply_of(x, reason, was_sent, &reply);
     x->is_over = true;
     x->grpc_status = close_reason_grpc_status(reason);
+    h2_stream_drop_request(x->client, H2_NO_ERROR);
     if (x->is_answered) {
         reply_broken_off(x->client, x->is_grpc, &reply);
     } else {
@@ -225,7 +227,11 @@ static void on_client_closed(struct h2_stream *s, uint32_t error, enum close_rea
     (void)is_unprocessed;
     x->client = NULL;
     if (x->server != NULL) {
-        drop_attempt(x, error != H2_NO_ERROR ? error : H2_CANCEL);
+        if (error == H2_NO_ERROR && x->is_request_ended && x->is_response_ended) {
+            h2_stream_detach(x->server, H2_NO_ERROR); /* only the end of the request is still on its way */
+        } else {
+            drop_attempt(x, error);
+        }
         attempt_over(x, x->is_response_ended ? ATTEMPT_COMPLETE : ATTEMPT_CLIENT_LEFT);
     }
     exchange_end(x);
@@ -291,6 +297,7 @@ static struct exchange *exchange_new(struct http_side *h, struct h2_stream *stre
     body_copy_init(&x->copy, w->slab, &w->copies);
     stream->ops = &client_ops;
     stream->ctx = x;
+    h2_stream_keep_request(stream);
     return x;
 }
 

@@ -210,7 +210,11 @@ static void reset_received(struct h2_session *s, const nghttp2_frame *frame)
     struct h2_stream *st = stream_of(s, frame->hd.stream_id);
 
     s->resets_received++;
-    if (st == NULL || st->end_reason != CLOSE_DONE) {
+    if (st == NULL) {
+        return;
+    }
+    st->is_reset_received = true;
+    if (st->end_reason != CLOSE_DONE) {
         return;
     }
     if (s->role == H2_SERVER) {

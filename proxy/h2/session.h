@@ -96,6 +96,7 @@ struct h2_stream {
     uint64_t received_bytes;      /* body bytes received so far */
     uint64_t sent_bytes;
     uint64_t wire_offset;         /* of HEADERS in everything the session has serialised */
+    uint32_t drop_error;          /* of h2_stream_drop_request */
     enum close_reason end_reason; /* known before the end; CLOSE_DONE: not yet */
     bool is_out_ended : 1;        /* send_end or send_trailers was ordered */
     bool is_deferred : 1;         /* nghttp2 waits for resume_data */
@@ -103,9 +104,12 @@ struct h2_stream {
     bool is_headers_received : 1; /* final header block (server: the request) */
     bool is_in_ended : 1;         /* END_STREAM received */
     bool is_reset_ordered : 1;
-    bool is_serialised : 1; /* client: HEADERS left nghttp2, at wire_offset */
-    bool is_over_limit : 1; /* the block being received exceeds the limit; what is left of it is only decoded */
-    bool is_grpc : 1;       /* as far as the block being received tells; kept for the answer to one that is over its limit */
+    bool is_serialised : 1;     /* client: HEADERS left nghttp2, at wire_offset */
+    bool is_over_limit : 1;     /* the block being received exceeds the limit; what is left of it is only decoded */
+    bool keeps_request : 1;     /* server: a request goes on when its response has ended */
+    bool is_out_serialised : 1; /* our END_STREAM left nghttp2 */
+    bool is_reset_received : 1;
+    bool is_grpc : 1; /* as far as the block being received tells; kept for the answer to one that is over its limit */
 };
 
 struct h2_session_ops {
@@ -178,6 +182,14 @@ void h2_stream_send_data(struct h2_stream *s, const uint8_t *data, size_t len);
 
 /* END_STREAM after what is queued. */
 void h2_stream_send_end(struct h2_stream *s);
+
+/* Server: the request may go on after its response has ended (RFC 9113 §8.1), until h2_stream_drop_request. Without this order the
+ * end of the response is the end of the stream: RST_STREAM with NO_ERROR if the client has not finished. */
+void h2_stream_keep_request(struct h2_stream *s);
+
+/* Server: nobody reads the rest of the request. RST_STREAM with `error` follows the end of the response, if the client has not finished
+ * by then. */
+void h2_stream_drop_request(struct h2_stream *s, uint32_t error);
 
 /* RST_STREAM. Queued bytes are dropped. on_closed follows at the end of the turn or later. Idempotent. */
 void h2_stream_reset(struct h2_stream *s, uint32_t error);

@@ -282,11 +282,27 @@ ssize_t h2_stream_read_body(nghttp2_session *ng, int32_t id, uint8_t *buf, size_
 
 void h2_stream_output_ended(struct h2_stream *st)
 {
+    st->is_out_serialised = true;
     /* A response that is complete before its request: without this the stream would count against the peer's limit for ever
      * (RFC 9113 §8.1). */
-    if (st->session->role == H2_SERVER && !st->is_in_ended && !st->is_reset_ordered) {
+    if (st->session->role == H2_SERVER && !st->keeps_request && !st->is_in_ended && !st->is_reset_ordered) {
         st->is_reset_ordered = true;
-        nghttp2_submit_rst_stream(st->session->ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR);
+        nghttp2_submit_rst_stream(st->session->ng, NGHTTP2_FLAG_NONE, st->id, st->drop_error);
+    }
+}
+
+void h2_stream_keep_request(struct h2_stream *st)
+{
+    assert(st->session->role == H2_SERVER);
+    st->keeps_request = true;
+}
+
+void h2_stream_drop_request(struct h2_stream *st, uint32_t error)
+{
+    st->keeps_request = false;
+    st->drop_error = error;
+    if (st->is_out_serialised && !st->is_in_ended) {
+        h2_stream_reset(st, error);
     }
 }
 
@@ -310,7 +326,7 @@ static bool will_end(const struct h2_stream *st)
     if (st->session->role == H2_SERVER) {
         return st->is_out_ended;
     }
-    return st->is_out_ended && st->is_in_ended && st->out_bytes == 0;
+    return st->is_out_ended && st->is_in_ended; /* what is queued goes out yet */
 }
 
 void h2_stream_detach(struct h2_stream *st, uint32_t error)

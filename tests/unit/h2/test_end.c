@@ -245,9 +245,117 @@ START_TEST(a_lingering_session_does_not_wait_for_ever)
 }
 END_TEST
 
+/* A response that is complete while its request is open; with `keeps_request` the server goes on reading. */
+static struct heard *answer_early(bool keeps_request)
+{
+    struct heard *r;
+
+    pair_start();
+    request(&a, false);
+    settle();
+    r = served(0);
+    if (keeps_request) {
+        h2_stream_keep_request(r->stream);
+    }
+    h2_stream_send_headers(r->stream, H2_RESPONSE, response_block(), true);
+    settle();
+    ck_assert(a.is_ended);
+    return r;
+}
+
+START_TEST(the_end_of_a_response_ends_its_request)
+{
+    struct heard *r = answer_early(false);
+
+    assert_closed(r, H2_NO_ERROR, CLOSE_DONE);
+    assert_closed(&a, H2_NO_ERROR, CLOSE_DONE);
+}
+END_TEST
+
+START_TEST(a_kept_request_outlives_its_response)
+{
+    struct heard *r = answer_early(true);
+
+    ck_assert(!r->is_closed);
+    send_filler(a.stream, 100);
+    h2_stream_send_end(a.stream);
+    settle();
+
+    ck_assert_uint_eq(r->received, 100);
+    assert_closed(r, H2_NO_ERROR, CLOSE_DONE);
+    assert_closed(&a, H2_NO_ERROR, CLOSE_DONE);
+}
+END_TEST
+
+START_TEST(a_kept_request_can_be_dropped_later)
+{
+    struct heard *r = answer_early(true);
+
+    h2_stream_drop_request(r->stream, H2_CANCEL);
+    settle();
+
+    assert_closed(r, H2_CANCEL, CLOSE_DONE);
+    ck_assert(a.is_closed);
+    ck_assert_uint_eq(a.error, H2_CANCEL);
+}
+END_TEST
+
+START_TEST(a_dropped_request_does_not_cut_its_response_short)
+{
+    struct heard *r;
+
+    options.stream_window_bytes = 65535;
+    pair_start();
+    a.is_holding = true;
+    request(&a, false);
+    settle();
+    r = served(0);
+    h2_stream_keep_request(r->stream);
+    h2_stream_send_headers(r->stream, H2_RESPONSE, response_block(), false);
+    send_filler(r->stream, 100000);
+    h2_stream_send_end(r->stream);
+    h2_stream_drop_request(r->stream, H2_NO_ERROR);
+    settle();
+    ck_assert_uint_eq(a.received, 65535); /* the rest waits for the window */
+    ck_assert(!r->is_closed);
+    h2_stream_consume(a.stream, 65535);
+    settle();
+
+    ck_assert_uint_eq(a.received, 100000);
+    ck_assert(a.is_ended);
+    assert_closed(&a, H2_NO_ERROR, CLOSE_DONE);
+}
+END_TEST
+
+START_TEST(a_detached_stream_sends_what_is_queued)
+{
+    struct heard *r;
+
+    options.stream_window_bytes = 65535;
+    pair_start();
+    server.heard[0].is_holding = true;
+    request(&a, false);
+    settle();
+    r = served(0);
+    h2_stream_keep_request(r->stream);
+    h2_stream_send_headers(r->stream, H2_RESPONSE, response_block(), true);
+    send_filler(a.stream, 100000);
+    h2_stream_send_end(a.stream);
+    settle();
+    h2_stream_detach(a.stream, H2_CANCEL);
+    h2_stream_consume(r->stream, 65535);
+    settle();
+
+    ck_assert_uint_eq(r->received, 100000);
+    assert_closed(r, H2_NO_ERROR, CLOSE_DONE);
+}
+END_TEST
+
 UNIT_MAIN("end", setup, teardown, a_lost_connection_ends_sent_streams_as_processed,
           a_session_closed_before_its_requests_left_ends_them_as_unprocessed, requests_on_a_session_that_ends_are_refused,
           an_abandoned_session_is_silent, closing_with_an_error_tells_the_peer, a_draining_server_finishes_its_streams,
           a_request_on_its_way_when_the_drain_starts_is_served, an_idle_server_drains_at_once,
           a_draining_client_takes_no_more_and_closes_after_the_last, a_goaway_with_an_error_is_passed_on,
-          a_drain_waits_for_the_ping_before_it_names_the_last_stream, a_lingering_session_does_not_wait_for_ever)
+          a_drain_waits_for_the_ping_before_it_names_the_last_stream, a_lingering_session_does_not_wait_for_ever,
+          the_end_of_a_response_ends_its_request, a_kept_request_outlives_its_response, a_kept_request_can_be_dropped_later,
+          a_dropped_request_does_not_cut_its_response_short, a_detached_stream_sends_what_is_queued)
