@@ -61,6 +61,8 @@ static struct h2_options h2_of(const struct proxy_settings *s)
         .connection_window_bytes = (uint32_t)s->connection_window_bytes,
         .max_header_list_bytes = (uint32_t)s->max_header_bytes,
         .out_buffer_bytes = OUT_BUFFER_BYTES,
+        .stall_timeout = s->stall_timeout,
+        .reset_rate = (uint32_t)s->reset_rate,
     };
 }
 
