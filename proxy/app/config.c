@@ -87,6 +87,7 @@ void config_flow_options(const struct proxy_settings *s, struct flow_options *re
         .discovery_retention = s->discovery_retention,
         .connect_timeout = s->connect_timeout,
         .timeouts = {.request = s->request_timeout, .response = s->response_timeout, .idle = s->stream_idle_timeout},
+        .tcp_keepalive = s->tcp_keepalive,
         .retry_attempts = (uint32_t)s->retry_limit,
         .retry_buffer_bytes = s->retry_buffer_bytes,
         .retry_process_bytes = s->retry_process_bytes / s->workers,
