@@ -27,10 +27,9 @@ static void handle_ready(void *ctx, const struct http_request *request, struct h
 static void handle_metrics(void *ctx, const struct http_request *request, struct http_response *response)
 {
     struct program *p = ctx;
-    struct manifests_status source = manifests_status(p->manifests);
 
     (void)request;
-    metric_set(p->metrics.wrong_files, (int64_t)source.wrong_files);
+    source_metrics_refresh(&p->source_metrics, &p->source);
     response->content_type = "text/plain; version=0.0.4; charset=utf-8";
     api_metrics_write(&p->metrics, &response->body);
 }

@@ -35,7 +35,6 @@ void api_metrics_init(struct api_metrics *m)
     m->synced = get(m, API_SYNCED);
     m->services = get(m, API_SERVICES);
     m->slices = get(m, API_SLICES);
-    m->wrong_files = get(m, API_WRONG_FILES);
     m->open_fds = get(m, API_OPEN_FDS);
     for (unsigned i = 0; i < RESOURCE_TYPE_COUNT; i++) {
         const char *label = resource_type_label((enum resource_type)i);
@@ -60,7 +59,6 @@ void api_metrics_deinit(struct api_metrics *m)
     metric_put(&m->synced);
     metric_put(&m->services);
     metric_put(&m->slices);
-    metric_put(&m->wrong_files);
     metric_put(&m->open_fds);
     for (unsigned i = 0; i < RESOURCE_TYPE_COUNT; i++) {
         struct api_type_metrics *t = &m->type[i];

@@ -43,7 +43,6 @@ struct api_metrics {
     struct metric *synced;
     struct metric *services;
     struct metric *slices;
-    struct metric *wrong_files;
     struct metric *open_fds;
     struct api_type_metrics type[RESOURCE_TYPE_COUNT];
 };

@@ -103,28 +103,33 @@ static int fail(const char *what, int error)
 static int start(struct program *p)
 {
     struct ads_server_options options = api_settings_ads_options(p->settings);
+    struct source_options source = {.manifests = p->settings->manifests, .kubeconfig = p->settings->kubeconfig};
+    bool is_complete;
     char listen[ADDR_TEXT_SIZE];
     int error = signals_start(&p->signals, p->loop, on_signal);
 
     if (error < 0) {
         return fail("signals", error);
     }
-    error = manifests_start(p->manifests);
+    error = source_start(&p->source, p->loop, &source, p->model, on_model_change, p, &is_complete);
     if (error < 0) {
-        return fail(p->settings->manifests, error);
+        return error;
     }
+    source_metrics_init(&p->source_metrics, p->metrics.shard, &p->source);
     error = ads_server_open(p->loop, &options, p->resources, &p->metrics, &p->ads);
     if (error < 0) {
         return fail(addr_format(&options.listen, listen), error);
     }
-    push(&p->push);
+    if (is_complete) {
+        push(&p->push);
+    } /* otherwise nothing is answered before everything is known */
     error = admin_open(p);
     if (error < 0) {
         return fail(addr_format(&p->settings->admin_address, listen), error);
     }
     options.listen = ads_server_addr(p->ads);
     log_info(LOG_APP, NULL, "outrigger-api %s serves %zu Services from %s at %s", OUTRIGGER_VERSION,
-             model_service_count(p->model), p->settings->manifests, addr_format(&options.listen, listen));
+             model_service_count(p->model), p->source.name, addr_format(&options.listen, listen));
     return 0;
 }
 
@@ -141,7 +146,6 @@ struct program *program_new(const struct api_settings *settings)
     p->resources = resources_new(str_from(settings->cluster_domain));
     debounce_init(&p->push, p->loop, settings->push_debounce, settings->push_debounce_max, push);
     timer_init(&p->grace, p->loop, on_grace_over);
-    p->manifests = manifests_new(p->loop, settings->manifests, p->model, on_model_change, p);
     if (start(p) < 0) {
         program_free(p);
         return NULL;
@@ -166,7 +170,8 @@ void program_free(struct program *p)
         http_server_close(&p->admin);
     }
     ads_server_close(&p->ads);
-    manifests_free(p->manifests);
+    source_metrics_deinit(&p->source_metrics);
+    source_stop(&p->source);
     loop_free(p->loop);
     resources_free(p->resources);
     model_free(p->model);

@@ -4,7 +4,7 @@
 /*
  * outrigger-api as a whole: who is made, in which order, and how it ends. One thread, one loop.
  *
- *     manifests ─▶ model ─▶ debounce ─▶ model_commit ─▶ ads_server_apply ─▶ proxies
+ *     source ─▶ model ─▶ debounce ─▶ model_commit ─▶ ads_server_apply ─▶ proxies
  *
  *     running ─SIGTERM─▶ stopping (not ready; streams end UNAVAILABLE, GOAWAY) ─last connection gone, or grace over─▶ stopped
  *                └──────────────────── a second SIGTERM: stopped ────────────────────────────▲
@@ -24,7 +24,8 @@
 #include "api/metrics.h"
 #include "api/model/model.h"
 #include "api/settings.h"
-#include "api/source/manifests.h"
+#include "api/source/source.h"
+#include "api/source_metrics.h"
 #include "api/xds/ads_server.h"
 #include "api/xds/debounce.h"
 
@@ -34,7 +35,8 @@ struct program {
     struct api_metrics metrics;
     struct model *model;
     struct resources *resources;
-    struct manifests *manifests;
+    struct source source;
+    struct source_metrics source_metrics;
     struct debounce push;
     struct ads_server *ads;
     struct http_server *admin;

@@ -18,8 +18,8 @@ const struct settings_program api_program = {
 
 bool api_settings_validate(const struct api_settings *s, struct text *ret_error)
 {
-    if (s->manifests[0] == '\0') {
-        text_printf(ret_error, "--manifests (OUTRIGGER_MANIFESTS) is required: the folder to read Kubernetes objects from");
+    if (s->manifests[0] != '\0' && s->kubeconfig[0] != '\0') {
+        text_printf(ret_error, "--manifests and --kubeconfig exclude each other: one source");
         return false;
     }
     if (usec_before(s->push_debounce_max, s->push_debounce)) {

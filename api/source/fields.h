@@ -17,7 +17,7 @@
 #include "base/addr.h"
 #include "base/str.h"
 
-#include "api/source/yaml_tree.h"
+#include "api/kube/yaml_tree.h"
 
 #define FIELD_TEXT_MAX 253
 

@@ -9,9 +9,9 @@
  * Errors:  NULL with the reason in `f->error`.
  */
 
+#include "api/kube/yaml_tree.h"
 #include "api/model/service.h"
 #include "api/source/fields.h"
-#include "api/source/yaml_tree.h"
 
 struct service *object_read_service(struct fields *f, const struct yaml_node *object);
 

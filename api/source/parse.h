@@ -16,8 +16,8 @@
 
 #include "base/str.h"
 
+#include "api/kube/yaml_tree.h"
 #include "api/model/service.h"
-#include "api/source/yaml_tree.h"
 
 #define OTHER_KINDS_MAX 16
 

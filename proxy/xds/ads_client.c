@@ -13,7 +13,7 @@
 #include "h2/grpc_call.h"
 #include "policy/backoff.h"
 #include "xds/ads_request.h"
-#include "xds/dial.h"
+#include "net/dial.h"
 
 #define REQUEST_NAMES_MAX 2000 /* of a change; a first request must name all */
 #define REASONS_MAX 4096
@@ -383,7 +383,7 @@ static void on_dialled(struct dial *d, const char *dial_error)
         lost(c, false, dial_error);
         return;
     }
-    c->session = h2_session_new(H2_CLIENT, &d->connect.stream, NULL, 0, &h2_options, &session_ops, c);
+    c->session = h2_session_new(H2_CLIENT, &d->stream, NULL, 0, &h2_options, &session_ops, c);
     c->call =
         grpc_call_start(c->session, str_from(c->options->api_address), STR(METHOD), ADS_RESPONSE_BYTES, &call_ops, c, &error);
     if (c->call == NULL) {

@@ -168,7 +168,7 @@ def free_port():
 
 
 class Api:
-    """outrigger-api on loopback."""
+    """outrigger-api on loopback. `folder` None: its flags name another source."""
 
     def __init__(self, folder, *flags):
         self.folder = folder
@@ -183,12 +183,13 @@ class Api:
     def address(self):
         return f"127.0.0.1:{self.port}"
 
-    def start(self):
+    def start(self, must_be_ready=True):
         wrap = shlex.split(os.environ.get("OUTRIGGER_TEST_WRAP", ""))
         self.process = subprocess.Popen(
-            [*wrap, BINARY, "--manifests", self.folder, "--listen", self.address,
+            [*wrap, BINARY, *(["--manifests", self.folder] if self.folder else []), "--listen", self.address,
              "--admin-address", f"127.0.0.1:{self.admin}", "--log-level", "debug", *self.flags], stderr=self.log)
-        self.wait_ready()
+        if must_be_ready:
+            self.wait_ready()
 
     def wait_ready(self):
         until = time.monotonic() + WAIT

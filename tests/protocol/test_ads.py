@@ -132,18 +132,6 @@ class Changes(Case):
         order = [ads.kind_of(stream.responses.get(timeout=ads.WAIT)) for _ in range(4)]
         self.assertEqual(order, ["listener", "route", "cluster", "endpoints"])
 
-    def test_a_half_written_file_keeps_the_last_good_state(self):
-        stream = self.api.stream()
-        stream.follow(VIP)
-        with open(os.path.join(self.folder, "checkout.yaml"), "w", encoding="utf-8") as f:
-            f.write(checkout(7)[:150])
-        self.api.wait_metric("source_wrong_files", 1)
-        stream.expect_nothing()
-        self.assertIn("checkout.yaml", self.api.log_text())
-        self.assertEqual(self.api.stream().follow(VIP)[1], ready(1, 2))
-        self.manifests.write("checkout.yaml", checkout(7))
-        self.assertEqual(stream.next_addresses(CLUSTER), ready(7))
-
     def test_a_burst_of_changes_ends_with_the_last_state(self):
         stream = self.api.stream()
         stream.follow(VIP)
@@ -161,6 +149,20 @@ class Changes(Case):
         self.manifests.write("checkout.yaml", checkout(5))
         self.assertEqual(one.next_addresses(CLUSTER), ready(5))
         other.expect_nothing()
+
+
+class Files(Case):
+    def test_a_half_written_file_keeps_the_last_good_state(self):
+        stream = self.api.stream()
+        stream.follow(VIP)
+        with open(os.path.join(self.folder, "checkout.yaml"), "w", encoding="utf-8") as f:
+            f.write(checkout(7)[:150])
+        self.api.wait_metric("source_wrong_files", 1)
+        stream.expect_nothing()
+        self.assertIn("checkout.yaml", self.api.log_text())
+        self.assertEqual(self.api.stream().follow(VIP)[1], ready(1, 2))
+        self.manifests.write("checkout.yaml", checkout(7))
+        self.assertEqual(stream.next_addresses(CLUSTER), ready(7))
 
 
 class Subscriptions(Case):
@@ -380,9 +382,6 @@ class Settings(unittest.TestCase):
                              env={**os.environ, **env})
         self.assertEqual(run.returncode, 2, run.stderr)
         return run.stderr
-
-    def test_the_folder_is_required(self):
-        self.assertIn("--manifests (OUTRIGGER_MANIFESTS) is required", self.refusal())
 
     def test_a_bad_value_is_named_with_its_range(self):
         self.assertRegex(self.refusal("--manifests", "x", OUTRIGGER_MAX_STREAMS="0"), "--max-streams .*accepted: 1 to")

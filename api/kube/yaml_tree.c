@@ -5,7 +5,7 @@
  * children come.
  */
 
-#include "api/source/yaml_tree.h"
+#include "api/kube/yaml_tree.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 
-#include "api/source/yaml_tree.h"
+#include "api/kube/yaml_tree.h"
 #include "unit.h"
 
 static struct yaml yaml;
