@@ -169,6 +169,8 @@ static void flush(struct deferred *d)
 
 /* --- responses --- */
 
+static void lost(struct ads_client *c, bool is_orderly, const char *error);
+
 static void refuse(struct text *reasons, const char *name, const char *reason)
 {
     text_append(reasons, reasons->len > 0 ? "; " : "", reasons->len > 0 ? 2 : 0);
@@ -190,6 +192,8 @@ static void take_resource(struct ads_client *c, struct ads_subscription *s, cons
     text_init(&reason, REASONS_MAX);
     if (any == NULL || strcmp(any->type_url, xds_type_url(s->type)) != 0) {
         refuse(reasons, s->name, "resource is of another type");
+    } else if (strlen(m->version) > ADS_VERSION_MAX) {
+        refuse(reasons, s->name, "version is too long");
     } else if (c->ops->on_resource(c->ctx, s, any->value.data != NULL ? any->value.data : (const uint8_t *)"", any->value.len,
                                    &reason)) {
         set_version(s, m->version);
@@ -229,6 +233,7 @@ static void take_removed(struct ads_client *c, enum xds_type type, const char *n
     text_deinit(&unused);
 }
 
+/* Says what became of a response. Ends the stream of an api that goes on sending and does not read what it is answered. */
 static void answer(struct ads_client *c, enum xds_type type, const char *nonce, const struct text *reasons)
 {
     struct ads_request request;
@@ -242,6 +247,9 @@ static void answer(struct ads_client *c, enum xds_type type, const char *nonce, 
     }
     send_request(c, &request);
     ads_request_deinit(&request);
+    if (grpc_call_pending(c->call) > ADS_PENDING_MAX) {
+        lost(c, false, "the api does not read what it is answered");
+    }
 }
 
 static void take_response(struct ads_client *c, const response_message *m)
@@ -251,7 +259,6 @@ static void take_response(struct ads_client *c, const response_message *m)
 
     c->is_answered = true;
     c->status.updates++;
-    backoff_succeeded(&c->backoff);
     if (!xds_type_from_url(str_from(m->type_url), &type) || !c->type[type].has_begun) {
         log_warn(LOG_DISCOVERY, NULL, "response of a type that was not asked for: %s", m->type_url);
         return;
@@ -283,13 +290,14 @@ static void down(struct ads_client *c)
     c->has_sent_node = false;
 }
 
+/* An api that answers and then fails, again and again, must not be asked in a tight loop. */
 static struct usec delay_before_retry(struct ads_client *c)
 {
-    if (!c->is_answered) {
+    if (!c->is_answered || usec_before(usec_since(loop_now(c->loop), c->opened), SHORT_LIFE)) {
         return backoff_failed(&c->backoff, loop_rng(c->loop));
     }
-    /* An api that answers and then fails, again and again, must not be asked in a tight loop. */
-    return usec_before(usec_since(loop_now(c->loop), c->opened), SHORT_LIFE) ? backoff_policy.first : (struct usec){0};
+    backoff_succeeded(&c->backoff);
+    return (struct usec){0};
 }
 
 /* `is_orderly`: the api ended the stream in good order, as it does at its maximum age. */

@@ -4,8 +4,8 @@
 /*
  * One delta ADS stream that is kept open: finds the api, connects, subscribes, acknowledges, and starts again when it ends.
  *
- *     down ─dial─▶ open ─first response─▶ answered ─ends─▶ down (at once; after 100 ms if it lasted less than a second)
- *      ▲──────── error, or ended without a response: back-off 100 ms … 10 s ± 30 % ──────┘
+ *     down ─dial─▶ open ─first response─▶ answered ─ends─▶ down (at once, if it lasted a second or more)
+ *      ▲──────── error, ended sooner or without a response: back-off 100 ms … 10 s ± 30 % ──────┘
  *
  * Subscriptions outlive streams. On a new one the first request of each type names all of them, and what is held of each
  * (initial_resource_versions). On an open one, changes are gathered until the turn ends. Addresses of the api are tried in random
@@ -14,7 +14,8 @@
  * Owner:   discovery. A subscription is embedded in whoever wants the resource.
  * Threads: the control loop's.
  * Errors:  kept for ads_client_status; nothing else to do for anybody.
- * Limits:  ADS_RESPONSE_BYTES a response; the caller bounds its subscriptions.
+ * Limits:  ADS_RESPONSE_BYTES a response; ADS_VERSION_MAX bytes of a version; ADS_PENDING_MAX bytes that the api does not read while
+ *          it goes on sending; the caller bounds its subscriptions.
  */
 
 #include "api/proto/xds.pb-c.h"
@@ -26,6 +27,8 @@
 #include "xds/xds_type.h"
 
 #define ADS_RESPONSE_BYTES ((size_t)4 * 1024 * 1024)
+#define ADS_VERSION_MAX 256 /* it is kept for each subscription */
+#define ADS_PENDING_MAX ((size_t)16 * 1024 * 1024)
 
 struct ads_client;
 

@@ -112,6 +112,9 @@ static bool take_endpoint(struct decode *d, const endpoint_message *m, uint64_t 
     }
     e->uid = metadata_text(metadata, "uid");
     e->name = metadata_text(metadata, "pod");
+    if (strlen(e->uid) > CONFIG_NAME_MAX || strlen(e->name) > CONFIG_NAME_MAX) {
+        return decode_fail(d, "an endpoint's pod or uid has more than %u bytes", CONFIG_NAME_MAX);
+    }
     e->weight = (uint32_t)(weight < 1 ? 1 : weight > UINT32_MAX ? UINT32_MAX : weight);
     e->priority = priority;
     e->is_draining = m->health_status == ENVOY__CONFIG__CORE__V3__HEALTH_STATUS__DRAINING;

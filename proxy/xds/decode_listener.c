@@ -55,6 +55,15 @@ static bool take_rds(struct decode *d, const hcm_message *m)
     return true;
 }
 
+static bool take_label(struct decode *d, const char *label)
+{
+    if (strlen(label) > CONFIG_NAME_MAX) {
+        return decode_fail(d, "cluster or stat prefix of more than %u bytes", CONFIG_NAME_MAX);
+    }
+    d->out->label = mem_strdup(label);
+    return true;
+}
+
 static bool take_hcm(struct decode *d, const Google__Protobuf__Any *any)
 {
     const hcm_message *m =
@@ -65,7 +74,9 @@ static bool take_hcm(struct decode *d, const Google__Protobuf__Any *any)
         return false;
     }
     d->out->kind = DESTINATION_HTTP;
-    d->out->label = mem_strdup(m->stat_prefix);
+    if (!take_label(d, m->stat_prefix)) {
+        return false;
+    }
     if (m->route_specifier_case ==
         ENVOY__EXTENSIONS__FILTERS__NETWORK__HTTP_CONNECTION_MANAGER__V3__HTTP_CONNECTION_MANAGER__ROUTE_SPECIFIER_ROUTE_CONFIG) {
         return take_inline_route(d, m->route_config);
@@ -86,11 +97,10 @@ static bool take_tcp_proxy(struct decode *d, const Google__Protobuf__Any *any)
         return false;
     }
     d->out->kind = DESTINATION_TCP;
-    d->out->label = mem_strdup(m->cluster_specifier_case ==
-                                       ENVOY__EXTENSIONS__FILTERS__NETWORK__TCP_PROXY__V3__TCP_PROXY__CLUSTER_SPECIFIER_CLUSTER
-                                   ? m->cluster
-                                   : m->stat_prefix);
-    return true;
+    return take_label(d, m->cluster_specifier_case ==
+                                 ENVOY__EXTENSIONS__FILTERS__NETWORK__TCP_PROXY__V3__TCP_PROXY__CLUSTER_SPECIFIER_CLUSTER
+                             ? m->cluster
+                             : m->stat_prefix);
 }
 
 static bool take_chain(struct decode *d, const Envoy__Config__Listener__V3__FilterChain *chain)

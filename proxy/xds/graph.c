@@ -13,6 +13,13 @@ enum node_state {
     NODE_PRESENT,
 };
 
+/* What a node costs, or all of them. */
+struct graph_size {
+    size_t links;
+    size_t endpoints;
+    size_t bytes;
+};
+
 struct graph_node {
     struct ads_subscription subscription;
     struct graph *graph;
@@ -22,6 +29,8 @@ struct graph_node {
     struct list parents;     /* edges */
     struct list children;    /* edges, in the order of the config's names */
     uint64_t version;        /* Clusters: of the endpoints they lead to */
+    uint64_t mark;           /* of the last change that passed here */
+    struct graph_size size;  /* of `config` */
 };
 
 /* Owned by the parent. */
@@ -34,10 +43,53 @@ struct edge {
 
 struct graph {
     struct ads_client *client;
+    struct graph_size size; /* of all nodes */
 };
 
 /* Versions of endpoints are compared over all of the process. Control thread only. */
 static uint64_t last_version;
+static uint64_t last_mark;
+
+/* --- sizes --- */
+
+static struct graph_size size_of(const struct config *c, size_t encoded_bytes)
+{
+    struct graph_size size = {.endpoints = c->endpoint_count, .bytes = encoded_bytes};
+
+    if (c->type == XDS_LISTENER) {
+        size.links = c->route != NULL ? c->route->cluster_count : c->route_name != NULL;
+    } else {
+        size.links = c->type == XDS_CLUSTER ? 1 : c->cluster_count;
+    }
+    return size;
+}
+
+/* The node's new size takes the place of its old one. */
+static void set_size(struct graph_node *n, struct graph_size size)
+{
+    struct graph_size *all = &n->graph->size;
+
+    all->links = all->links - n->size.links + size.links;
+    all->endpoints = all->endpoints - n->size.endpoints + size.endpoints;
+    all->bytes = all->bytes - n->size.bytes + size.bytes;
+    n->size = size;
+}
+
+static bool has_room(const struct graph_node *n, struct graph_size size, struct text *reason)
+{
+    const struct graph_size *all = &n->graph->size;
+
+    if (all->links - n->size.links + size.links > GRAPH_LINKS_MAX) {
+        text_printf(reason, "resources name more than %u others altogether", GRAPH_LINKS_MAX);
+    } else if (all->endpoints - n->size.endpoints + size.endpoints > GRAPH_ENDPOINTS_MAX) {
+        text_printf(reason, "more than %u endpoints altogether", GRAPH_ENDPOINTS_MAX);
+    } else if (all->bytes - n->size.bytes + size.bytes > GRAPH_BYTES_MAX) {
+        text_printf(reason, "resources of more than %zu bytes altogether", GRAPH_BYTES_MAX);
+    } else {
+        return true;
+    }
+    return false;
+}
 
 /* --- nodes and edges --- */
 
@@ -58,6 +110,7 @@ static void release_edges(struct list *edges);
 static void node_free(struct graph_node *n)
 {
     ads_client_unsubscribe(n->graph->client, &n->subscription);
+    set_size(n, (struct graph_size){0});
     release_edges(&n->children);
     config_unref(&n->config);
     mem_free(n);
@@ -124,9 +177,13 @@ static void add_children(struct graph_node *n, const struct config *c)
 
 /* --- changes --- */
 
-/* Tells every root above; a Cluster passed on the way leads to other endpoints now. */
-static void mark_changed(struct graph_node *n)
+/* Tells every root above, once whatever the number of ways; a Cluster passed on the way leads to other endpoints now. */
+static void mark_above(struct graph_node *n)
 {
+    if (n->mark == last_mark) {
+        return;
+    }
+    n->mark = last_mark;
     if (n->subscription.type == XDS_CLUSTER) {
         n->version = ++last_version;
     }
@@ -134,11 +191,11 @@ static void mark_changed(struct graph_node *n)
         n->root->on_changed(n->root);
     }
     list_for_each(entry, &n->parents) {
-        mark_changed(list_entry(entry, struct edge, in_child)->parent);
+        mark_above(list_entry(entry, struct edge, in_child)->parent);
     }
 }
 
-static void set_config(struct graph_node *n, enum node_state state, struct config *config)
+static void set_config(struct graph_node *n, enum node_state state, struct config *config, struct graph_size size)
 {
     struct list old;
 
@@ -151,7 +208,9 @@ static void set_config(struct graph_node *n, enum node_state state, struct confi
     config_unref(&n->config);
     n->config = config;
     n->state = state;
-    mark_changed(n);
+    set_size(n, size);
+    last_mark++;
+    mark_above(n);
 }
 
 static bool on_resource(void *ctx, struct ads_subscription *s, const uint8_t *bytes, size_t len, struct text *reason)
@@ -162,7 +221,7 @@ static bool on_resource(void *ctx, struct ads_subscription *s, const uint8_t *by
     (void)ctx;
     if (bytes == NULL) {
         if (n->state != NODE_ABSENT) {
-            set_config(n, NODE_ABSENT, NULL);
+            set_config(n, NODE_ABSENT, NULL, (struct graph_size){0});
         }
         return true;
     }
@@ -170,7 +229,13 @@ static bool on_resource(void *ctx, struct ads_subscription *s, const uint8_t *by
     if (config == NULL) {
         return false;
     }
-    set_config(n, NODE_PRESENT, config);
+    struct graph_size size = size_of(config, len);
+
+    if (!has_room(n, size, reason)) {
+        config_unref(&config);
+        return false;
+    }
+    set_config(n, NODE_PRESENT, config, size);
     return true;
 }
 

@@ -9,12 +9,17 @@
  * Owner:   discovery. A root is embedded in whoever wants the answer.
  * Threads: the control loop's.
  * Errors:  a resource that cannot be used leaves its node as it was.
- * Limits:  the caller bounds its roots; a Route names at most CONFIG_CLUSTERS_MAX clusters.
+ * Limits:  the caller bounds its roots; a Route names at most CONFIG_CLUSTERS_MAX clusters; all that is held together, the GRAPH_*_MAX
+ *          below: a resource that would pass one of them is refused, and its last good version stays.
  */
 
 #include "base/list.h"
 #include "xds/ads_client.h"
 #include "xds/build.h"
+
+#define GRAPH_LINKS_MAX 200000u                    /* from a resource to one that it names */
+#define GRAPH_ENDPOINTS_MAX 250000u                /* each costs every worker that uses it about a kilobyte */
+#define GRAPH_BYTES_MAX ((size_t)64 * 1024 * 1024) /* of resources as they came; decoded they take up to three times as much */
 
 struct graph;
 struct graph_node;

@@ -208,7 +208,8 @@ static void send_response(struct fake_ads *f, enum xds_type type, Envoy__Service
     mem_free(m->type_url);
 }
 
-void fake_ads_send(struct fake_ads *f, enum xds_type type, const char *name, const char *version, struct bytes resource)
+static void send_resource(struct fake_ads *f, enum xds_type type, enum xds_type said, const char *name, const char *version,
+                          struct bytes resource)
 {
     Envoy__Service__Discovery__V3__DeltaDiscoveryResponse m;
     Envoy__Service__Discovery__V3__Resource entry;
@@ -218,7 +219,7 @@ void fake_ads_send(struct fake_ads *f, enum xds_type type, const char *name, con
     envoy__service__discovery__v3__delta_discovery_response__init(&m);
     envoy__service__discovery__v3__resource__init(&entry);
     google__protobuf__any__init(&any);
-    any.type_url = mem_strdup(xds_type_url(type));
+    any.type_url = mem_strdup(xds_type_url(said));
     any.value = (ProtobufCBinaryData){.data = resource.p, .len = resource.len};
     entry.name = mem_strdup(name);
     entry.version = mem_strdup(version);
@@ -230,6 +231,21 @@ void fake_ads_send(struct fake_ads *f, enum xds_type type, const char *name, con
     mem_free(entry.name);
     mem_free(entry.version);
     mem_free(resource.p);
+}
+
+void fake_ads_send(struct fake_ads *f, enum xds_type type, const char *name, const char *version, struct bytes resource)
+{
+    send_resource(f, type, type, name, version, resource);
+}
+
+void fake_ads_send_as(struct fake_ads *f, enum xds_type type, enum xds_type said, const char *name, struct bytes resource)
+{
+    send_resource(f, type, said, name, "1", resource);
+}
+
+void fake_ads_send_message(struct fake_ads *f, const void *bytes, size_t len)
+{
+    grpc_call_send(f->call, bytes, len);
 }
 
 void fake_ads_remove(struct fake_ads *f, enum xds_type type, const char *name)

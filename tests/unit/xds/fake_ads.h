@@ -50,5 +50,11 @@ void fake_ads_send(struct fake_ads *f, enum xds_type type, const char *name, con
 void fake_ads_remove(struct fake_ads *f, enum xds_type type, const char *name);
 void fake_ads_end_stream(struct fake_ads *f);
 
+/* A message as it is, DeltaDiscoveryResponse or not. */
+void fake_ads_send_message(struct fake_ads *f, const void *bytes, size_t len);
+
+/* One resource whose Any says it is of another type. */
+void fake_ads_send_as(struct fake_ads *f, enum xds_type type, enum xds_type said, const char *name, struct bytes resource);
+
 /* Listener `name` → Route → Cluster "shop/<cluster>" → Endpoints at these addresses, each sent after it was asked for. */
 void fake_ads_lead(struct fake_ads *f, const char *name, const char *cluster, const char *const *addresses, size_t count);
