@@ -198,9 +198,12 @@ static void act_pass(struct script *s)
 static void act_answer(struct script *s)
 {
     uint8_t what = next(s);
-    uint8_t endpoints = next(s);
+    unsigned kind = (what >> 1) % 6;
+    struct answer a = {.is_known = true, .kind = kind < DESTINATION_HTTP ? (enum destination_kind)kind : DESTINATION_HTTP};
 
-    world_answer(what & 1, (enum destination_kind)((what >> 1) % 6 > 2 ? DESTINATION_HTTP : (what >> 1) % 6), endpoints, next(s));
+    a.endpoints = next(s);
+    a.draining = next(s);
+    world_answer(what & 1, &a);
 }
 
 static void act_endpoint(struct script *s)
@@ -242,6 +245,9 @@ static void act_of_world(struct script *s, uint8_t act)
     case 7:
         worker_drain(world.worker);
         break;
+    case 8:
+        world_look();
+        break;
     default:
         break; /* a turn of nothing */
     }
@@ -275,9 +281,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct script s = {data, data + size};
     uint8_t choice = next(&s);
 
-    world_begin((choice & 1) != 0);
+    world_begin((choice & 1) != 0, (choice & 8) != 0);
     if ((choice & 2) == 0) {
-        world_answer(0, DESTINATION_HTTP, 0xf, 0);
+        world_answer(0, &(struct answer){.is_known = true, .kind = DESTINATION_HTTP, .endpoints = 0xf});
     }
     for (unsigned i = 0; i < ACTS_MAX && s.at < s.end; i++) {
         uint8_t act = next(&s);

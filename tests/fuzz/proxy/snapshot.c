@@ -65,15 +65,14 @@ static struct config *make_endpoints(unsigned present, unsigned draining)
     return c;
 }
 
-struct snapshot *make_snapshot(const struct addr *addr, unsigned service, enum destination_kind kind, unsigned endpoints,
-                               unsigned draining)
+struct snapshot *make_snapshot(const struct addr *addr, unsigned service, const struct answer *a)
 {
-    struct config *route = kind == DESTINATION_HTTP ? make_route(service) : NULL;
-    struct config *first = make_endpoints(endpoints, draining);
-    struct config *second = make_endpoints(~endpoints & 0xf, 0);
+    struct config *route = a->kind == DESTINATION_HTTP ? make_route(service) : NULL;
+    struct config *first = make_endpoints(a->endpoints, a->draining);
+    struct config *second = make_endpoints(~a->endpoints & 0xf, 0);
     struct snapshot_part parts[BACKENDS] = {{first, last_version + 1}, {second, last_version + 2}};
     struct snapshot *s = snapshot_build(&(struct snapshot_parts){.addr = *addr,
-                                                                 .kind = kind,
+                                                                 .kind = a->kind,
                                                                  .name = "fuzz",
                                                                  .route = route,
                                                                  .backends = parts,

@@ -17,6 +17,7 @@
 #include "sockets.h"
 #include "xds/channel.h"
 
+#define TEXT_MAX ((size_t)16 * 1024 * 1024)
 #define OPTIONS_MAX 20
 #define QUIET usec_from_s(25) /* longer than any timer that holds a connection whose ends are gone */
 
@@ -73,12 +74,6 @@ static void begin_once(void)
     static const struct discovery_options no_api = {.api_address = "", .node_id = "fuzz"};
 
     if (control == NULL) {
-        struct text error;
-        int r;
-
-        text_init(&error, 100);
-        r = log_set_levels(STR("error"), &error);
-        assert(r == 0);
         read_options_once();
         clock_reset();
         control = loop_new(1);
@@ -86,13 +81,25 @@ static void begin_once(void)
     }
 }
 
-void world_begin(bool is_bare)
+static void set_log(bool is_talkative)
 {
+    struct text error;
+    int r;
+
+    text_init(&error, 100);
+    r = log_set_levels(is_talkative ? STR("trace") : STR("error"), &error);
+    assert(r == 0);
+}
+
+void world_begin(bool is_bare, bool is_talkative)
+{
+    set_log(is_talkative);
     begin_once();
     fds_before = socket_count_open_fds();
     clock_reset();
     memset(world.dialling, 0, sizeof world.dialling);
     memset(world.plan, 0, sizeof world.plan);
+    memset(world.answers, 0, sizeof world.answers);
     world.recv_max = 0;
     world.send_max = 0;
     world.requests_started = 0;
@@ -151,7 +158,8 @@ void world_quiesce(void)
     expect_none(OBJECT_RELAY);
     assert(world.requests_started == world.requests_finished);
 
-    text_init(&text, (size_t)16 * 1024 * 1024);
+    text_init(&text, TEXT_MAX);
+    cluster_table_refresh_metrics(world.worker->clusters);
     metrics_write(metrics, &text);
     expect_zero((struct str){text.p, text.len}, STR("f_connections_active"));
     expect_zero((struct str){text.p, text.len}, STR("f_requests_in_flight"));
@@ -207,26 +215,46 @@ struct peer *world_connect(enum direction d, unsigned destination)
     return p;
 }
 
-struct answer {
+struct told {
     struct addr addr;
     struct snapshot *snapshot;
 };
 
 static void take_answer(void *arg)
 {
-    struct answer *a = arg;
+    struct told *t = arg;
 
-    directory_on_answer(world.worker->directory, &a->addr, a->snapshot);
-    mem_free(a);
+    directory_on_answer(world.worker->directory, &t->addr, t->snapshot);
+    mem_free(t);
 }
 
-void world_answer(unsigned service, enum destination_kind kind, unsigned endpoints, unsigned draining)
+void world_tell(unsigned service)
 {
-    struct answer *a = mem_alloc(sizeof *a);
+    const struct answer *a = &world.answers[service];
 
-    sockets_address(service % WORLD_SERVICES, &a->addr);
-    a->snapshot = make_snapshot(&a->addr, service % WORLD_SERVICES, kind, endpoints, draining);
-    loop_post(world.worker->loop, take_answer, a);
+    if (a->is_known) {
+        struct told *t = mem_alloc(sizeof *t);
+
+        sockets_address(service, &t->addr);
+        t->snapshot = make_snapshot(&t->addr, service, a);
+        loop_post(world.worker->loop, take_answer, t);
+    }
+}
+
+void world_answer(unsigned service, const struct answer *a)
+{
+    world.answers[service % WORLD_SERVICES] = *a;
+    world_tell(service % WORLD_SERVICES);
+}
+
+void world_look(void)
+{
+    struct text text;
+
+    text_init(&text, TEXT_MAX);
+    cluster_table_refresh_metrics(world.worker->clusters);
+    cluster_table_print(world.worker->clusters, &text);
+    text_deinit(&text);
 }
 
 struct peer *world_peer(unsigned choice)

@@ -20,8 +20,17 @@
 /* What an endpoint does with a dial. */
 enum dialling { DIAL_ACCEPT, DIAL_REFUSE, DIAL_REFUSE_LATER, DIAL_HANG, DIAL_KIND_COUNT };
 
+/* What discovery says about a service. */
+struct answer {
+    bool is_known;
+    enum destination_kind kind;
+    unsigned endpoints; /* bits: which ones the first backend has; the second has the others. 0x80: they are new pods */
+    unsigned draining;
+};
+
 struct world {
     struct worker *worker;
+    struct answer answers[WORLD_SERVICES];
     struct peer peers[WORLD_PEERS];
     enum dialling dialling[WORLD_ENDPOINTS];
     enum plan plan[WORLD_ENDPOINTS];
@@ -33,8 +42,8 @@ struct world {
 
 extern struct world world;
 
-/* `is_bare`: with the smallest buffers and limits that the settings allow. */
-void world_begin(bool is_bare);
+/* `is_bare`: with the smallest buffers and limits that the settings allow. `is_talkative`: every line of the log is formatted. */
+void world_begin(bool is_bare, bool is_talkative);
 
 /* Both ends of everything close; then nothing may be left but what retention keeps. */
 void world_quiesce(void);
@@ -45,8 +54,12 @@ void world_end(void);
 /* A new client's connection to a service (0 … WORLD_SERVICES − 1), or to one of the endpoints by its own address; NULL: no room. */
 struct peer *world_connect(enum direction d, unsigned destination);
 
-/* Discovery's answer: kind, and which endpoints (bits) each of the two backends has; draining ones too. */
-void world_answer(unsigned service, enum destination_kind kind, unsigned endpoints, unsigned draining);
+/* Discovery knows this from now on: it tells who has asked, and who will ask. */
+void world_answer(unsigned service, const struct answer *a);
+void world_tell(unsigned service); /* what it knows, if it knows something */
+
+/* Somebody looks at metrics and at what the balancer thinks. */
+void world_look(void);
 
 /* The nth open peer; NULL if there is none. */
 struct peer *world_peer(unsigned choice);
