@@ -29,9 +29,6 @@ unsigned reply_http_status(enum close_reason reason)
         close_reason_grpc_status(reason) == GRPC_DEADLINE_EXCEEDED) {
         return 504;
     }
-    if (reason == CLOSE_HEADER_LIMIT) {
-        return 431;
-    }
     if (reason == CLOSE_NO_ENDPOINT || reason == CLOSE_QUEUE_FULL || reason == CLOSE_SHUTDOWN) {
         return 503;
     }

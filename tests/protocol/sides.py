@@ -83,8 +83,10 @@ class Side:
 
     def begin(self, fields, end=False, client=None, server=None, **options):
         """A request on a connection of its own that has reached the server: both ends' view of its stream."""
-        asked = self.client(**(client or {})).request(fields, end, **options)
-        return asked, self.accept(**(server or {})).next_request()
+        caller = self.client(**(client or {}))
+        connection = self.accept(**(server or {})) if self.SIDE == "inbound" else None  # its SETTINGS are what the client waits for
+        asked = caller.request(fields, end, **options)
+        return asked, (connection or self.accept(**(server or {}))).next_request()
 
     def accept(self, **options):
         """The connection that the proxy uses. One that it had opened in case the server speaks first, and closes, is passed over."""
