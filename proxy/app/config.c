@@ -61,6 +61,8 @@ static struct h2_options h2_of(const struct proxy_settings *s)
         .connection_window_bytes = (uint32_t)s->connection_window_bytes,
         .max_header_list_bytes = (uint32_t)s->max_header_bytes,
         .out_buffer_bytes = OUT_BUFFER_BYTES,
+        .stall_timeout = s->stall_timeout,
+        .reset_rate = (uint32_t)s->reset_rate,
     };
 }
 
@@ -85,6 +87,7 @@ void config_flow_options(const struct proxy_settings *s, struct flow_options *re
         .discovery_retention = s->discovery_retention,
         .connect_timeout = s->connect_timeout,
         .timeouts = {.request = s->request_timeout, .response = s->response_timeout, .idle = s->stream_idle_timeout},
+        .tcp_keepalive = s->tcp_keepalive,
         .retry_attempts = (uint32_t)s->retry_limit,
         .retry_buffer_bytes = s->retry_buffer_bytes,
         .retry_process_bytes = s->retry_process_bytes / s->workers,

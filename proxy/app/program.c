@@ -14,6 +14,9 @@
 #include "version.h"
 
 #define API_PATIENCE usec_from_s(2) /* /ready waits no longer for the api's first answer */
+#define DESCRIPTORS_OWN 32          /* what the program itself has open */
+#define DESCRIPTORS_WORKER 8        /* each worker */
+#define DESCRIPTORS_SPARE 256       /* or an eighth of the limit, if that is less */
 #define DRAIN_POLL usec_from_ms(100)
 
 static uint64_t random_seed(void)
@@ -35,6 +38,23 @@ static void raise_descriptor_limit(void)
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
+}
+
+/* Two descriptors for each, and some left for the pools, the api, the admin port and the pipes: accepting more clients never takes from
+ * those that are being served what their servers need, nor from the probes. */
+static int64_t connections_allowed(const struct proxy_settings *s)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > INT32_MAX) {
+        limit.rlim_cur = INT32_MAX;
+    }
+    int64_t descriptors = (int64_t)limit.rlim_cur;
+    int64_t spare = descriptors / 8 < DESCRIPTORS_SPARE ? descriptors / 8 : DESCRIPTORS_SPARE;
+    int64_t allowed = (descriptors - spare - DESCRIPTORS_OWN - DESCRIPTORS_WORKER * (int64_t)s->workers) / 2;
+
+    allowed = allowed > 1 ? allowed : 1;
+    return s->max_connections > 0 && (int64_t)s->max_connections < allowed ? (int64_t)s->max_connections : allowed;
 }
 
 bool program_is_ready(const struct program *p)
@@ -149,6 +169,7 @@ static void make_parts(struct program *p)
     struct discovery_options discovery;
 
     config_flow_options(p->settings, &p->options);
+    p->options.max_connections = connections_allowed(p->settings);
     config_discovery_options(p->settings, &discovery);
     p->worker_count = (unsigned)p->settings->workers;
     p->control = loop_new(random_seed());

@@ -3,7 +3,7 @@
 
 /*
  * The redirection's listeners, and which worker gets a connection: one thread accepts and deals sockets out in turn, so that a few
- * long-lived connections spread evenly over the workers.
+ * long-lived connections spread evenly over the workers. At max_connections, or without a descriptor, accepting pauses.
  *
  * Owner:   the program.
  * Threads: opened, stopped and freed on the control thread while the first worker does not run, or through worker_call on it;

@@ -109,6 +109,7 @@ static void start_relay(struct connection *c)
         .to_server_bytes = metrics->to_server_bytes,
         .to_client_bytes = metrics->to_client_bytes,
         .pipes = w->pipes,
+        .keepalive = w->options->tcp_keepalive,
         .reset_patience = RELAY_RESET_PATIENCE,
     };
 
@@ -172,7 +173,8 @@ static void on_dialled(struct connect *dial, int result)
 /* The one place that says how the original destination is reached. */
 static void dial(struct connection *c)
 {
-    struct connect_options options = {.timeout = c->worker->options->connect_timeout};
+    struct connect_options options = {.timeout = c->worker->options->connect_timeout,
+                                      .keepalive = c->worker->options->tcp_keepalive};
 
     c->has_dialled = true;
     connect_start(&c->dial, c->worker->loop, &c->original, &options, on_dialled);

@@ -53,6 +53,15 @@ static void count_connect(struct endpoint *e, const char *result)
     metric_put(&series);
 }
 
+static void count_close(struct endpoint *e, enum close_reason reason)
+{
+    const char *labels[] = {e->cluster->name, close_reason_label(reason)};
+    struct metric *series = metric_get(e->cluster->table->worker->metrics.shard, METRIC_ENDPOINT_CLOSES, labels);
+
+    metric_add(series, 1);
+    metric_put(&series);
+}
+
 static void on_connected(void *ctx, struct usec connect_time)
 {
     struct endpoint *e = ctx;
@@ -76,6 +85,7 @@ static void on_session_closed(void *ctx, enum close_reason reason)
 {
     struct endpoint *e = ctx;
 
+    count_close(e, reason);
     log_debug(LOG_ENDPOINT, e->cluster->name, "%s: connection ended: %s", e->text, close_reason_text(reason));
 }
 

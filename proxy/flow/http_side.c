@@ -19,8 +19,18 @@ static void on_client_gone(struct h2_session *session, enum close_reason reason)
     connection_close(h->connection, reason == CLOSE_PEER_EOF ? CLOSE_DONE : reason, false);
 }
 
+static void on_refused(struct h2_session *session, enum close_reason reason)
+{
+    struct connection *c = ((struct http_side *)h2_session_ctx(session))->connection;
+    char text[2 * ADDR_TEXT_SIZE + 32];
+
+    flow_metrics_refused(&c->worker->metrics, c->direction, reason);
+    log_debug(LOG_H2, connection_text(c, text), "stream refused: %s", close_reason_text(reason));
+}
+
 static const struct h2_session_ops client_session_ops = {
     .on_request = on_request,
+    .on_refused = on_refused,
     .on_closed = on_client_gone,
 };
 

@@ -59,16 +59,28 @@ void flow_metrics_deinit(struct flow_metrics *m)
             if (dm->closes[i] != NULL) {
                 metric_put(&dm->closes[i]);
             }
+            if (dm->refusals[i] != NULL) {
+                metric_put(&dm->refusals[i]);
+            }
         }
     }
 }
 
-void flow_metrics_closed(struct flow_metrics *m, enum direction d, enum close_reason reason)
+static void count_reason(struct flow_metrics *m, enum flow_family family, enum direction d, enum close_reason reason,
+                         struct metric **series)
 {
-    struct metric **series = &m->direction[d].closes[reason];
-
     if (*series == NULL) {
-        *series = get2(m, METRIC_CLOSES, direction_label(d), close_reason_label(reason));
+        *series = get2(m, family, direction_label(d), close_reason_label(reason));
     }
     metric_add(*series, 1);
+}
+
+void flow_metrics_closed(struct flow_metrics *m, enum direction d, enum close_reason reason)
+{
+    count_reason(m, METRIC_CLOSES, d, reason, &m->direction[d].closes[reason]);
+}
+
+void flow_metrics_refused(struct flow_metrics *m, enum direction d, enum close_reason reason)
+{
+    count_reason(m, METRIC_REFUSALS, d, reason, &m->direction[d].refusals[reason]);
 }

@@ -35,6 +35,7 @@ struct direction_metrics {
     struct metric *to_client_bytes;
     struct metric *detections[DETECT_LABEL_COUNT];
     struct metric *closes[CLOSE_REASON_COUNT]; /* NULL until first used */
+    struct metric *refusals[CLOSE_REASON_COUNT]; /* NULL until first used */
 };
 
 struct flow_metrics {
@@ -47,3 +48,6 @@ void flow_metrics_deinit(struct flow_metrics *m);
 
 /* Counts the end of a connection. */
 void flow_metrics_closed(struct flow_metrics *m, enum direction d, enum close_reason reason);
+
+/* Counts a stream that was refused for what its client sent. */
+void flow_metrics_refused(struct flow_metrics *m, enum direction d, enum close_reason reason);

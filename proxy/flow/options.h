@@ -30,6 +30,8 @@ struct flow_options {
     struct usec discovery_timeout;   /* no answer for this long: serve from the original destination */
     struct usec discovery_retention; /* addresses and clusters nobody uses are kept for this long */
     struct usec connect_timeout;
+    struct usec tcp_keepalive; /* of accepted and raw connections; 0: never */
+    int64_t max_connections;   /* of all workers together; accepting pauses there */
 
     struct timeouts timeouts; /* of requests, both directions */
 

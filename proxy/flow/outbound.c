@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "flow/http_side.h"
+#include "h2/request_check.h"
 
 static void take_snapshot(struct http_side *h, struct snapshot *snapshot)
 {
@@ -61,8 +62,8 @@ struct cluster *outbound_route(struct http_side *h, const struct h2_headers *req
     if (h->snapshot == NULL) {
         return h->original;
     }
-    backend = route_select(h->snapshot->routes, h2_headers_value(request, STR(":authority")),
-                           h2_headers_value(request, STR(":path")), loop_rng(h->worker->loop));
+    backend = route_select(h->snapshot->routes, h2_request_authority(request), h2_headers_value(request, STR(":path")),
+                           loop_rng(h->worker->loop));
     return backend >= 0 && (size_t)backend < h->cluster_count ? h->clusters[backend] : NULL;
 }
 

@@ -37,6 +37,9 @@ struct relay {
     void *ctx;
     struct deferred begin; /* the held bytes go out after relay_new has returned */
 
+    struct usec keepalive;
+    struct timer pulse; /* are both peers still there? */
+
     struct usec reset_patience;
     struct timer poll; /* while waiting for what only the kernel knows */
     struct usec poll_delay;
@@ -184,6 +187,19 @@ static void on_hangup(struct stream *stream)
     }
 }
 
+static void on_pulse(struct timer *t)
+{
+    struct relay *r = container_of(t, struct relay, pulse);
+    struct usec limit = {2 * r->keepalive.v};
+
+    timer_set(t, r->keepalive);
+    if (stream_peer_is_gone(&r->client.stream, limit)) {
+        broke(&r->client, -ETIMEDOUT);
+    } else if (stream_peer_is_gone(&r->server.stream, limit)) {
+        broke(&r->server, -ETIMEDOUT);
+    }
+}
+
 /* --- life --- */
 
 static void begin(struct deferred *d)
@@ -228,6 +244,11 @@ struct relay *relay_new(const struct relay_start *start, void (*on_end)(void *ct
     one_way_start(&r->client.sends, start->from_client, start->from_client_len, start->is_client_ended);
     one_way_start(&r->server.sends, start->from_server, start->from_server_len, start->is_server_ended);
     timer_init(&r->poll, l, on_poll);
+    timer_init(&r->pulse, l, on_pulse);
+    r->keepalive = start->keepalive;
+    if (r->keepalive.v > 0) {
+        timer_set(&r->pulse, r->keepalive);
+    }
     deferred_init(&r->begin, begin);
     loop_defer(l, &r->begin);
     return r;
@@ -262,6 +283,7 @@ void relay_close(struct relay **link, bool is_abort)
     r->on_end = NULL;
     loop_undefer(&r->begin);
     timer_stop(&r->poll);
+    timer_stop(&r->pulse);
     stream_set_hangup_handler(&r->client.stream, NULL); /* closing stops the reading: no reason to watch the socket for that */
     stream_set_hangup_handler(&r->server.stream, NULL);
     side_close(&r->client, is_abort);

@@ -7,7 +7,8 @@
  *     client side ── sends (one_way) ─▶ server side        each side: its socket, what it sends, whether it is broken
  *     client side ◀─ sends (one_way) ── server side
  *
- * A side breaks by a reset, or when the kernel gives its peer up. That is noticed in every state, also while nothing is read from it:
+ * A side breaks by a reset, or when its peer is gone: the kernel says so of one that nothing is under way to (keep-alive), the relay asks
+ * about the others. That is noticed in every state, also while nothing is read from it:
  * after its FIN, or while the other side takes nothing. What it had sent before is still delivered, then the other side gets a RST: at
  * once when the other's kernel has acknowledged all of it, and no later than RELAY_RESET_PATIENCE after the last progress.
  *
@@ -41,6 +42,7 @@ struct relay_start {
     struct metric *to_server_bytes;
     struct metric *to_client_bytes;
     struct splice_pool *pipes;
+    struct usec keepalive;      /* of both sockets; 0: none */
     struct usec reset_patience; /* RELAY_RESET_PATIENCE, but for tests */
 };
 

@@ -7,9 +7,10 @@
 
 #include <string.h>
 
+#include "h2/request_check.h"
 #include "h2/session_internal.h"
 
-#define FRAME_HEAD_SIZE 9
+#define INFORMATIONAL_MAX 100 /* 1xx blocks before one response */
 
 static struct h2_stream *stream_of(struct h2_session *s, int32_t id)
 {
@@ -47,6 +48,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
         st = stream_of(s, frame->hd.stream_id);
     }
     s->receiving = st;
+    s->guard.block_decoded_bytes = 0;
     if (st != NULL) {
         h2_headers_free(&st->receiving);
         st->receiving = h2_headers_new(s->slab);
@@ -63,6 +65,12 @@ static bool is_grpc_type(nghttp2_vec name, nghttp2_vec value)
            memcmp(value.base, type, sizeof type - 1) == 0;
 }
 
+/* A field that is only decoded: nobody waits for it, or its list is over the limit. */
+static int skip_field(struct h2_session *s, nghttp2_vec name, nghttp2_vec value)
+{
+    return h2_guard_field(s, name.len + value.len + H2_FIELD_OVERHEAD) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
 static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags,
                      void *user_data)
 {
@@ -75,7 +83,7 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rc
         return gate(s);
     }
     if (st == NULL) {
-        return 0;
+        return skip_field(s, nghttp2_rcbuf_get_buf(name), nghttp2_rcbuf_get_buf(value));
     }
     if (!st->is_over_limit) {
         h2_headers_add_received(st->receiving, name, value, (flags & NGHTTP2_NV_FLAG_NO_INDEX) != 0);
@@ -89,7 +97,7 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, nghttp2_rc
     } else if (is_grpc_type(nghttp2_rcbuf_get_buf(name), nghttp2_rcbuf_get_buf(value))) {
         st->is_grpc = true;
     }
-    return 0;
+    return skip_field(s, nghttp2_rcbuf_get_buf(name), nghttp2_rcbuf_get_buf(value));
 }
 
 /* By default nghttp2 drops an invalid field and lets the message pass; a proxy must not (RFC 9113 §8.2.1). */
@@ -114,7 +122,7 @@ static void headers_over_limit(struct h2_session *s, struct h2_stream *st)
     }
     if (is_request) {
         st->is_headers_received = true;
-        h2_stream_refuse_headers(st);
+        h2_stream_refuse(st, CLOSE_HEADER_LIMIT);
         return;
     }
     st->end_reason = CLOSE_HEADER_LIMIT;
@@ -132,6 +140,28 @@ static enum h2_block kind_of(struct h2_session *s, struct h2_stream *st, const s
     }
     st->is_headers_received = true;
     return s->role == H2_SERVER ? H2_REQUEST : H2_RESPONSE;
+}
+
+static void request_received(struct h2_session *s, struct h2_stream *st, struct h2_headers *headers, bool is_end)
+{
+    if (h2_request_is_sound(headers)) {
+        s->ops->on_request(s, st, headers, is_end);
+        return;
+    }
+    st->is_grpc = str_starts_with(h2_headers_value(headers, STR("content-type")), STR("application/grpc"));
+    h2_headers_free(&headers);
+    h2_stream_refuse(st, CLOSE_BAD_REQUEST);
+}
+
+/* 1xx end nothing, and each is passed on: a server could send them for ever. */
+static bool is_informational_flood(struct h2_stream *st)
+{
+    if (++st->informational_count <= INFORMATIONAL_MAX) {
+        return false;
+    }
+    st->end_reason = CLOSE_INFORMATIONAL_FLOOD;
+    h2_stream_reset(st, H2_ENHANCE_YOUR_CALM);
+    return true;
 }
 
 static void headers_received(struct h2_session *s, const nghttp2_frame *frame)
@@ -153,8 +183,8 @@ static void headers_received(struct h2_session *s, const nghttp2_frame *frame)
 
     st->receiving = NULL;
     if (block == H2_REQUEST) {
-        s->ops->on_request(s, st, headers, is_end);
-    } else if (is_heard(st)) {
+        request_received(s, st, headers, is_end);
+    } else if (is_heard(st) && (block != H2_INFORMATIONAL || !is_informational_flood(st))) {
         st->ops->on_headers(st, block, headers, is_end);
     } else {
         h2_headers_free(&headers);
@@ -209,7 +239,6 @@ static void reset_received(struct h2_session *s, const nghttp2_frame *frame)
 {
     struct h2_stream *st = stream_of(s, frame->hd.stream_id);
 
-    s->resets_received++;
     if (st == NULL) {
         return;
     }
@@ -256,6 +285,9 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
         headers_received(s, frame);
         break;
     case NGHTTP2_DATA:
+        if (frame->data.padlen > 0 && frame->data.padlen == frame->hd.length && !h2_guard_padding(s)) {
+            return NGHTTP2_ERR_CALLBACK_FAILURE;
+        }
         data_received(s, frame);
         break;
     case NGHTTP2_RST_STREAM:
@@ -331,7 +363,7 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
 
     (void)ng;
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
-        s->resets_sent++;
+        h2_guard_reset_sent(s, stream_of(s, frame->hd.stream_id), frame->rst_stream.error_code);
     } else if (frame->hd.type == NGHTTP2_GOAWAY) {
         goaway_sent(s, frame->goaway.error_code);
     }
@@ -346,6 +378,7 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
         if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
             st->is_serialised = true;
             st->wire_offset = s->serialised_bytes;
+            h2_guard_request_sent(s, frame->hd.stream_id);
         }
         h2_stream_block_done(st);
     }
@@ -389,9 +422,10 @@ static int send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *h
     if (!h2_session_is_live(s)) {
         return s->is_last_words ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : NGHTTP2_ERR_CALLBACK_FAILURE;
     }
-    to = h2_out_reserve(s, FRAME_HEAD_SIZE + len); /* no padding: we never ask for it */
-    memcpy(to, head, FRAME_HEAD_SIZE);
-    h2_stream_take(st, to + FRAME_HEAD_SIZE, len);
+    h2_guard_data_sent(s);
+    to = h2_out_reserve(s, H2_FRAME_HEAD_SIZE + len); /* no padding: we never ask for it */
+    memcpy(to, head, H2_FRAME_HEAD_SIZE);
+    h2_stream_take(st, to + H2_FRAME_HEAD_SIZE, len);
     if (len > 0 && st->ops != NULL && st->ops->on_sent != NULL) {
         st->ops->on_sent(st, len);
     }

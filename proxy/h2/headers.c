@@ -8,7 +8,6 @@
 
 /* Fits an ordinary gRPC request, so that most blocks are two slab blocks and never grow. */
 #define FIRST_CAPACITY 16
-#define FIELD_OVERHEAD 32 /* RFC 9113 §6.5.2 */
 
 struct h2_headers *h2_headers_new(struct slab *slab)
 {
@@ -50,7 +49,7 @@ void h2_headers_free(struct h2_headers **headers)
 
 static size_t field_bytes(const struct h2_field *f)
 {
-    return f->name.len + f->value.len + FIELD_OVERHEAD;
+    return f->name.len + f->value.len + H2_FIELD_OVERHEAD;
 }
 
 static struct h2_field *append(struct h2_headers *h)

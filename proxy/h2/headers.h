@@ -21,6 +21,7 @@
 #include "base/str.h"
 
 #define H2_FIELDS_MAX 1024
+#define H2_FIELD_OVERHEAD 32 /* what RFC 9113 §6.5.2 adds to name and value */
 
 struct nghttp2_rcbuf;
 

@@ -171,19 +171,23 @@ void h2_pump_last_words(struct h2_session *s)
 
 static void receive_failed(struct h2_session *s, ssize_t error)
 {
-    uint32_t code = error == NGHTTP2_ERR_FLOODED ? H2_ENHANCE_YOUR_CALM : H2_PROTOCOL_ERROR;
+    bool is_flood = error == NGHTTP2_ERR_FLOODED; /* our answers to SETTINGS and PING pile up: it does not read them */
 
     if (h2_session_is_live(s)) {
-        h2_session_close(s, code, CLOSE_PROTOCOL_ERROR);
+        h2_session_close(s, is_flood ? H2_ENHANCE_YOUR_CALM : H2_PROTOCOL_ERROR,
+                         is_flood ? CLOSE_PING_FLOOD : CLOSE_PROTOCOL_ERROR);
     }
 }
 
 static void feed(struct h2_session *s, const uint8_t *bytes, size_t len)
 {
-    ssize_t n = nghttp2_session_mem_recv(s->ng, bytes, len);
+    size_t good = h2_guard_scan(s, bytes, len);
+    ssize_t n = nghttp2_session_mem_recv(s->ng, bytes, good);
 
     if (n < 0) {
         receive_failed(s, n);
+    } else if (good < len) {
+        h2_guard_refuse(s);
     }
 }
 

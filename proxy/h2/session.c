@@ -14,10 +14,8 @@
 
 #define PEER_STREAMS_BEFORE_SETTINGS 100
 #define SEND_HEADER_BLOCK_MAX ((size_t)1024 * 1024)
-#define CONTINUATIONS_MAX 32 /* the library's 8 are too few: it counts each mem_recv within a CONTINUATION's head */
 #define OUTBOUND_ACK_MAX 1000
-#define RESET_BURST 10000 /* gRPC resets streams in ordinary use: the library's 1000 + 33/s end healthy connections */
-#define RESET_RATE 1000
+#define NO_LIMIT (1 << 30) /* where the guard counts, and better: h2/guard.h */
 #define NOTICE_TIMEOUT_S 2 /* for the ACK of a drain's PING */
 #define LINGER_S 1
 
@@ -70,10 +68,10 @@ static nghttp2_option *new_option(void)
     nghttp2_option_set_max_send_header_block_length(option, SEND_HEADER_BLOCK_MAX);
     nghttp2_option_set_max_outbound_ack(option, OUTBOUND_ACK_MAX);
 #ifdef HAVE_NGHTTP2_MAX_CONTINUATIONS
-    nghttp2_option_set_max_continuations(option, CONTINUATIONS_MAX);
+    nghttp2_option_set_max_continuations(option, NO_LIMIT);
 #endif
 #ifdef HAVE_NGHTTP2_RESET_RATE_LIMIT
-    nghttp2_option_set_stream_reset_rate_limit(option, RESET_BURST, RESET_RATE);
+    nghttp2_option_set_stream_reset_rate_limit(option, NO_LIMIT, NO_LIMIT);
 #endif
     return option;
 }
@@ -161,6 +159,7 @@ struct h2_session *h2_session_new(enum h2_role role, struct stream *from, const 
     stream_move(&s->stream, from);
     h2_pump_init(s);
     h2_keepalive_init(s);
+    h2_guard_init(s);
     timer_init(&s->end_timer, s->loop, on_end_timer);
     s->ng = new_ng(s);
     stream_want_read(&s->stream, true);
@@ -183,6 +182,7 @@ void h2_session_end(struct h2_session *s)
 {
     set_state(s, H2_STATE_CLOSED);
     h2_keepalive_stop(s);
+    h2_guard_stop(s);
     timer_stop(&s->end_timer);
     h2_pump_deinit(s);
     stream_close(&s->stream);
@@ -372,10 +372,15 @@ bool h2_session_has_settings(const struct h2_session *s)
 
 uint32_t h2_session_peer_max_streams(const struct h2_session *s)
 {
+    uint32_t own =
+        s->options->max_concurrent_streams; /* a request cancelled before it was sent holds memory until it would have been */
+    uint32_t offered;
+
     if (!s->has_settings || s->ng == NULL) {
         return PEER_STREAMS_BEFORE_SETTINGS;
     }
-    return nghttp2_session_get_remote_settings(s->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    offered = nghttp2_session_get_remote_settings(s->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    return s->role == H2_CLIENT && own > 0 && own < offered ? own : offered;
 }
 
 uint32_t h2_session_capacity(const struct h2_session *s)

@@ -46,13 +46,15 @@ enum h2_error {
 enum h2_role { H2_SERVER, H2_CLIENT };
 
 struct h2_options {
-    uint32_t max_concurrent_streams;  /* what we offer the peer */
+    uint32_t max_concurrent_streams;  /* what we offer the peer; client: the most we open, whatever it offers */
     uint32_t stream_window_bytes;     /* window of each stream we receive on: what it can make us hold */
     uint32_t connection_window_bytes; /* of all together, on their way to us */
     uint32_t max_header_list_bytes;   /* received header blocks and trailers; announced too */
     uint32_t out_buffer_bytes;        /* the pump stops serialising DATA when this much waits for the socket */
     struct usec ping_after;           /* nothing received for this long (clients: with streams open): ask the peer. 0: never */
     struct usec ping_timeout;         /* no answer for this long: CLOSE_PEER_TIMEOUT */
+    struct usec stall_timeout;        /* the peer takes nothing of what waits for it for this long: CLOSE_STALLED. 0: never */
+    uint32_t reset_rate;              /* streams a peer may reset a second, and at once (policy/flood). 0: the default */
 };
 
 struct h2_session;
@@ -97,6 +99,9 @@ struct h2_stream {
     uint64_t sent_bytes;
     uint64_t wire_offset;         /* of HEADERS in everything the session has serialised */
     uint32_t drop_error;          /* of h2_stream_drop_request */
+    uint64_t stall_mark;          /* sent_bytes when it was last seen to move */
+    struct usec stalled_since;    /* seen not to move since */
+    uint32_t informational_count; /* client: 1xx blocks received */
     enum close_reason end_reason; /* known before the end; CLOSE_DONE: not yet */
     bool is_out_ended : 1;        /* send_end or send_trailers was ordered */
     bool is_deferred : 1;         /* nghttp2 waits for resume_data */
@@ -124,6 +129,9 @@ struct h2_session_ops {
 
     /* Client: a stream has ended, after its own on_closed; there may be room for another one. */
     void (*on_stream_ended)(struct h2_session *s);
+
+    /* A stream was refused for what the peer did: before it became a request, or because it stalls. For counting. */
+    void (*on_refused)(struct h2_session *s, enum close_reason reason);
 
     /* The last event: every stream has ended, the socket is closed. The session frees itself at the end of the turn; drop the link. */
     void (*on_closed)(struct h2_session *s, enum close_reason reason);

@@ -7,6 +7,7 @@
  *   session.c    life of a session: new, drain, close, end
  *   pump.c       bytes in and out: socket ◀▶ nghttp2
  *   callbacks.c  nghttp2's events become the handlers' events
+ *   guard.c      what is not put up with: floods, endless header blocks, frames on closed streams, stalls
  *   stream.c     orders on one stream
  *   credit.c     flow control of what we receive
  *   keepalive.c  asks a silent peer whether it lives; answers to PINGs of ours
@@ -17,6 +18,7 @@
 #include <assert.h>
 #include <nghttp2/nghttp2.h>
 
+#include "h2/guard.h"
 #include "h2/session.h"
 #include "net/timer.h"
 
@@ -68,6 +70,7 @@ struct h2_session {
     struct h2_out out;
     uint64_t serialised_bytes; /* ever appended to `out` */
     uint64_t socket_bytes;     /* of those, taken by the socket */
+    struct h2_guard guard;
 
     uint32_t offered_streams;
     enum close_reason reason; /* of the end, once one is decided */
@@ -75,8 +78,6 @@ struct h2_session {
     uint32_t goaway_sent_error;
 
     struct usec quiet_since; /* last byte received, or first stream opened after there was none */
-    uint64_t resets_sent;
-    uint64_t resets_received;
 
     bool is_started : 1;   /* SETTINGS submitted */
     bool has_settings : 1; /* the peer's have come */
@@ -153,8 +154,8 @@ void h2_stream_output_ended(struct h2_stream *st);
 /* Received bytes that no handler will give back. */
 void h2_stream_discard(struct h2_stream *st, size_t len);
 
-/* Answers a request whose header block was too large. */
-void h2_stream_refuse_headers(struct h2_stream *st);
+/* Answers a request that goes nowhere: CLOSE_HEADER_LIMIT (431, RESOURCE_EXHAUSTED) or CLOSE_BAD_REQUEST (400, INVALID_ARGUMENT). */
+void h2_stream_refuse(struct h2_stream *st, enum close_reason reason);
 
 /* Tells the handler and frees the stream. */
 void h2_stream_end(struct h2_stream *st, uint32_t error, enum close_reason reason, bool is_unprocessed);

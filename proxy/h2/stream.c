@@ -34,6 +34,7 @@ struct h2_stream *h2_stream_new(struct h2_session *s, int32_t id)
     list_push_back(&s->streams, &st->node);
     if (s->stream_count++ == 0) {
         h2_keepalive_stream_opened(s);
+        h2_guard_stream_opened(s);
     }
     return st;
 }
@@ -339,21 +340,26 @@ void h2_stream_detach(struct h2_stream *st, uint32_t error)
     }
 }
 
-void h2_stream_refuse_headers(struct h2_stream *st)
+void h2_stream_refuse(struct h2_stream *st, enum close_reason reason)
 {
-    struct h2_headers *answer = h2_headers_new(st->session->slab);
+    struct h2_session *s = st->session;
+    struct h2_headers *answer = h2_headers_new(s->slab);
+    bool is_too_large = reason == CLOSE_HEADER_LIMIT;
 
-    st->end_reason = CLOSE_HEADER_LIMIT;
+    st->end_reason = reason;
     if (st->is_grpc) {
         h2_headers_add_literal(answer, STR(":status"), STR("200"));
         h2_headers_add_literal(answer, STR("content-type"), STR("application/grpc"));
-        h2_headers_add_literal(answer, STR("grpc-status"), STR("8"));
-        h2_headers_add_literal(answer, STR("grpc-message"), STR("request header list is too large"));
+        h2_headers_add_literal(answer, STR("grpc-status"), is_too_large ? STR("8") : STR("3"));
+        h2_headers_add_literal(answer, STR("grpc-message"), str_from(close_reason_text(reason)));
     } else {
-        h2_headers_add_literal(answer, STR(":status"), STR("431"));
+        h2_headers_add_literal(answer, STR(":status"), is_too_large ? STR("431") : STR("400"));
         h2_headers_add_literal(answer, STR("content-length"), STR("0"));
     }
     h2_stream_send_headers(st, H2_RESPONSE, answer, true);
+    if (s->ops->on_refused != NULL) {
+        s->ops->on_refused(s, reason);
+    }
 }
 
 void h2_stream_end(struct h2_stream *st, uint32_t error, enum close_reason reason, bool is_unprocessed)

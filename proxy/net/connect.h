@@ -30,7 +30,8 @@ struct connect_options {
     const struct addr *source; /* bind to this address first; NULL: let the kernel choose */
     struct usec timeout;       /* 0: as long as the kernel tries */
     struct usec
-        user_timeout; /* a dead peer is noticed in about this time (TCP_USER_TIMEOUT, keep-alive probes); 0: as the kernel would */
+        user_timeout; /* a peer that is dead, or does not read, is noticed in about this time, whatever is under way; 0: no */
+    struct usec keepalive; /* without a user timeout: as socket_set_keepalive */
 };
 
 void connect_start(struct connect *c, struct loop *l, const struct addr *to, const struct connect_options *options,

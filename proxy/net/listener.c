@@ -12,8 +12,6 @@
 #include "net/timer.h"
 #include "net/watch.h"
 
-#define PAUSE_MS 100
-
 struct listener {
     struct loop *loop;
     int fd; /* -1 once closed */
@@ -22,16 +20,21 @@ struct listener {
     struct timer resume;
     uint64_t pauses;
     listener_accept_fn *on_accept;
+    bool (*may_accept)(void *ctx);
+    void (*on_pause)(void *ctx, int error);
     void *ctx;
     struct grave grave;
 };
 
 /* With no descriptor left the queue stays readable: without the pause each turn would try again at full speed. */
-static void take_a_break(struct listener *l)
+static void take_a_break(struct listener *l, int error)
 {
     l->pauses++;
+    if (l->on_pause != NULL) {
+        l->on_pause(l->ctx, error);
+    }
     watch_stop(&l->watch);
-    timer_set(&l->resume, usec_from_ms(PAUSE_MS));
+    timer_set(&l->resume, usec_from_ms(LISTENER_PAUSE_MS));
 }
 
 /* These tell of the one connection that died in the queue (accept(2), "Error handling"). */
@@ -62,13 +65,18 @@ static bool accept_one(struct listener *l)
     struct sockaddr_storage sa;
     socklen_t len = sizeof sa;
     struct addr peer = {0};
+
+    if (l->may_accept != NULL && !l->may_accept(l->ctx)) {
+        take_a_break(l, -EUSERS);
+        return false;
+    }
     int fd = accept4(l->fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd < 0) {
         int error = errno;
 
         if (error != EAGAIN && !is_only_this_one(error)) {
-            take_a_break(l);
+            take_a_break(l, -error);
         }
         return is_only_this_one(error);
     }
@@ -96,8 +104,10 @@ static void on_resume(struct timer *t)
 {
     struct listener *l = container_of(t, struct listener, resume);
 
-    if (watch_start(&l->watch, l->loop, l->fd, on_readable) < 0) {
-        take_a_break(l);
+    int r = watch_start(&l->watch, l->loop, l->fd, on_readable);
+
+    if (r < 0) {
+        take_a_break(l, r);
     }
 }
 
@@ -152,6 +162,17 @@ void listener_close(struct listener **l)
 struct addr listener_addr(const struct listener *l)
 {
     return l->addr;
+}
+
+void listener_set_keepalive(struct listener *l, struct usec idle)
+{
+    socket_set_keepalive(l->fd, idle); /* accepted sockets inherit it: no system call for each */
+}
+
+void listener_set_gate(struct listener *l, bool (*may_accept)(void *ctx), void (*on_pause)(void *ctx, int error))
+{
+    l->may_accept = may_accept;
+    l->on_pause = on_pause;
 }
 
 uint64_t listener_pauses(const struct listener *l)

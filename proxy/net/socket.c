@@ -16,6 +16,8 @@
 #define ORIGINAL_DST 80
 
 #define BACKLOG 4096
+#define KEEPALIVE_COUNT 3        /* probes, in the time that the peer may be silent before the first */
+#define KEEPALIVE_IDLE_MAX 32767 /* the kernel's; seconds */
 
 int socket_local_addr(int fd, struct addr *ret_addr)
 {
@@ -64,6 +66,24 @@ bool socket_is_local_ip(const struct addr *ip)
     CLEANUP_FD int fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
     return fd >= 0 && bind(fd, (struct sockaddr *)&sa, len) == 0;
+}
+
+static void set_int(int fd, int level, int option, int value)
+{
+    (void)setsockopt(fd, level, option, &value, sizeof value); /* these tune; a kernel without one of them still connects */
+}
+
+void socket_set_keepalive(int fd, struct usec idle)
+{
+    uint64_t seconds = (idle.v + 999999) / 1000000;
+    int wait = seconds > KEEPALIVE_IDLE_MAX ? KEEPALIVE_IDLE_MAX : (int)seconds;
+
+    set_int(fd, SOL_SOCKET, SO_KEEPALIVE, wait > 0);
+    if (wait > 0) {
+        set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, wait);
+        set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, wait / KEEPALIVE_COUNT > 0 ? wait / KEEPALIVE_COUNT : 1);
+        set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
+    }
 }
 
 void socket_abort(int fd)

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -15,6 +17,8 @@
 #include "net/hangup.h"
 #include "net/socket.h"
 #include "net/tls.h"
+
+#define UNANSWERED_MIN 3 /* retransmissions or window probes */
 
 static void want(struct event *event, bool *is_wanted, bool wanted);
 
@@ -279,6 +283,16 @@ size_t stream_unacknowledged(const struct stream *s)
 size_t stream_unsent(const struct stream *s)
 {
     return queue_length(s, SIOCOUTQNSD);
+}
+
+bool stream_peer_is_gone(const struct stream *s, struct usec limit)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof info;
+
+    return getsockopt(stream_fd(s), IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+           (info.tcpi_retransmits >= UNANSWERED_MIN || info.tcpi_probes >= UNANSWERED_MIN) &&
+           info.tcpi_last_ack_recv >= limit.v / 1000;
 }
 
 void stream_shutdown_write(struct stream *s)

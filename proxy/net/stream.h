@@ -20,6 +20,7 @@
 
 #include "base/addr.h"
 #include "base/container.h"
+#include "base/usec.h"
 #include "net/loop.h"
 
 struct tls;
@@ -86,6 +87,13 @@ int stream_take_error(struct stream *s) MUST_CHECK;
 /* Bytes sent that the peer's kernel has not acknowledged, and those of them that have not even left (its window is closed). */
 size_t stream_unacknowledged(const struct stream *s);
 size_t stream_unsent(const struct stream *s);
+
+/*
+ * Bytes are under way, nothing has come back for `limit`, and at least three attempts went unanswered: what the kernel itself would say
+ * after 15 minutes. A peer that is there but does not read answers, and is not gone. Only with socket_set_keepalive, and a `limit` of at
+ * least twice its `idle`: otherwise a peer may be silent that was not asked.
+ */
+bool stream_peer_is_gone(const struct stream *s, struct usec limit);
 
 /* FIN towards the peer; reading goes on. */
 void stream_shutdown_write(struct stream *s);

@@ -32,7 +32,13 @@ static void on_request(struct h2_session *session, struct h2_stream *s, struct h
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct h2_options options = {100, 65535, 1 << 20, 8192, 32768, {0}, {0}};
+    static const struct h2_options options = {
+        .max_concurrent_streams = 100,
+        .stream_window_bytes = 65535,
+        .connection_window_bytes = 1 << 20,
+        .max_header_list_bytes = 8192,
+        .out_buffer_bytes = 32768,
+    };
     static const struct h2_session_ops ops = {.on_request = on_request};
     struct loop *loop = loop_new(1);
     struct stream stream;

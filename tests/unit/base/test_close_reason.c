@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 #include <ctype.h>
+#include <errno.h>
 #include <string.h>
 
 #include "base/close_reason.h"
@@ -45,6 +46,18 @@ START_TEST(failing_to_connect_is_an_error_answered_unavailable)
 }
 END_TEST
 
+START_TEST(errors_of_sockets_have_reasons)
+{
+    ck_assert_int_eq(close_reason_of_connect(-ECONNREFUSED), CLOSE_CONNECT_REFUSED);
+    ck_assert_int_eq(close_reason_of_connect(-EMFILE), CLOSE_NO_DESCRIPTORS);
+    ck_assert_int_eq(close_reason_of_connect(-EACCES), CLOSE_CONNECT_FAILED);
+    ck_assert_int_eq(close_reason_of_io(-ECONNRESET), CLOSE_PEER_RESET);
+    ck_assert_int_eq(close_reason_of_io(-EPIPE), CLOSE_PEER_RESET);
+    ck_assert_int_eq(close_reason_of_io(-ETIMEDOUT), CLOSE_PEER_TIMEOUT);
+    ck_assert_int_eq(close_reason_of_io(-EBADF), CLOSE_IO_ERROR);
+}
+END_TEST
+
 START_TEST(finishing_is_no_error_and_is_not_answered)
 {
     ck_assert(!close_reason_is_error(CLOSE_DONE));
@@ -54,7 +67,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const facts[] = {failing_to_connect_is_an_error_answered_unavailable, finishing_is_no_error_and_is_not_answered};
+    const TTest *const facts[] = {errors_of_sockets_have_reasons, failing_to_connect_is_an_error_answered_unavailable,
+                                  finishing_is_no_error_and_is_not_answered};
     TCase *table = tcase_create("table");
 
     tcase_add_loop_test(table, every_reason_has_a_metric_label, 0, CLOSE_REASON_COUNT);

@@ -129,10 +129,19 @@ static void on_closed(struct h2_session *s, enum close_reason reason)
     e->reason = reason;
 }
 
+static void on_refused(struct h2_session *s, enum close_reason reason)
+{
+    struct end *e = h2_session_ctx(s);
+
+    e->refusals++;
+    e->refusal = reason;
+}
+
 const struct h2_session_ops end_ops = {
     .on_request = on_request,
     .on_settings = on_settings,
     .on_goaway = on_goaway,
+    .on_refused = on_refused,
     .on_closed = on_closed,
 };
 

@@ -41,6 +41,8 @@ struct end {
     unsigned goaways;
     uint32_t goaway_error;
     int32_t goaway_last_id;
+    unsigned refusals;
+    enum close_reason refusal; /* the last one's */
     bool is_closed;
     enum close_reason reason;
 };

@@ -323,7 +323,7 @@ START_TEST(a_flood_of_pings_without_reading_ends_the_session)
     settle();
 
     ck_assert(server.is_closed);
-    ck_assert_int_eq(server.reason, CLOSE_PROTOCOL_ERROR);
+    ck_assert_int_eq(server.reason, CLOSE_PING_FLOOD);
 }
 END_TEST
 

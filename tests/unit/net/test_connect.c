@@ -86,7 +86,7 @@ START_TEST(dialled_socket_has_its_options)
 
     ck_assert_int_eq(int_option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
     ck_assert_int_eq(int_option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
-    ck_assert_int_eq(int_option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 11);
+    ck_assert_int_eq(int_option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 10);
     ck_assert_int_eq(int_option(fd, IPPROTO_TCP, TCP_KEEPINTVL), 3);
     ck_assert_int_eq(int_option(fd, IPPROTO_TCP, TCP_KEEPCNT), 3);
     ck_assert_int_eq(int_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 20000);

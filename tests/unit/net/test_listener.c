@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -156,6 +157,75 @@ START_TEST(listener_can_be_closed_while_it_pauses)
 }
 END_TEST
 
+static bool is_gate_open;
+static int pause_error;
+
+static bool may_accept(void *ctx)
+{
+    ck_assert_ptr_eq(ctx, &listener);
+    return is_gate_open;
+}
+
+static void on_pause(void *ctx, int error)
+{
+    ck_assert_ptr_eq(ctx, &listener);
+    pause_error = error;
+}
+
+START_TEST(owner_that_wants_no_more_makes_it_pause)
+{
+    struct addr at = open_on(loopback(0));
+    int client = dial(&at);
+
+    listener_set_gate(listener, may_accept, on_pause);
+    is_gate_open = false;
+    while (listener_pauses(listener) < 2) {
+        loop_turn(loop, true);
+    }
+    ck_assert_uint_eq(accepted_count, 0);
+    ck_assert_int_eq(pause_error, -EUSERS);
+
+    is_gate_open = true;
+    turn_until(&has_accepted);
+    ck_assert_uint_eq(accepted_count, 1);
+    close(client);
+}
+END_TEST
+
+START_TEST(pause_for_want_of_descriptors_says_so)
+{
+    struct addr at = open_on(loopback(0));
+    int client = dial(&at);
+
+    listener_set_gate(listener, may_accept, on_pause);
+    is_gate_open = true;
+    pause_error = 0;
+    descriptors_forbid();
+    while (pause_error == 0) {
+        loop_turn(loop, true);
+    }
+    descriptors_allow();
+    ck_assert_int_eq(pause_error, -EMFILE);
+    close(client);
+}
+END_TEST
+
+START_TEST(accepted_sockets_inherit_the_keepalive)
+{
+    struct addr at = open_on(loopback(0));
+
+    listener_set_keepalive(listener, usec_from_ms(59500));
+    int client = dial(&at);
+
+    turn_until(&has_accepted);
+    ck_assert_int_eq(int_option(accepted[0], SOL_SOCKET, SO_KEEPALIVE), 1);
+    ck_assert_int_eq(int_option(accepted[0], IPPROTO_TCP, TCP_KEEPIDLE), 60);
+    ck_assert_int_eq(int_option(accepted[0], IPPROTO_TCP, TCP_KEEPINTVL), 20);
+    ck_assert_int_eq(int_option(accepted[0], IPPROTO_TCP, TCP_KEEPCNT), 3);
+    close(client);
+}
+END_TEST
+
 START_TEST(listener_can_be_closed_by_what_it_accepts)
 {
     struct addr at = open_on(loopback(0));
@@ -215,6 +285,9 @@ int main(void)
     tcase_add_test(tcase, one_turn_accepts_one_batch);
     tcase_add_test(tcase, out_of_descriptors_it_pauses_then_goes_on);
     tcase_add_test(tcase, listener_can_be_closed_while_it_pauses);
+    tcase_add_test(tcase, owner_that_wants_no_more_makes_it_pause);
+    tcase_add_test(tcase, pause_for_want_of_descriptors_says_so);
+    tcase_add_test(tcase, accepted_sockets_inherit_the_keepalive);
     tcase_add_test(tcase, listener_can_be_closed_by_what_it_accepts);
     tcase_add_test(tcase, port_in_use_is_an_error_and_leaves_nothing);
     tcase_add_test(tcase, port_is_free_again_right_after_closing);
