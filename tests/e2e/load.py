@@ -168,6 +168,13 @@ class Fleet:
         self.publish()
         return new
 
+    def restart(self, old):
+        """A new process at the address of one that has ended."""
+        new = self.mesh.keep(LoadServer(old.pod, old.ip, f"s{len(self.all) + 1}", **self.server))
+        new.sidecar = old.sidecar
+        self.all.append(new)
+        return new
+
     def mark(self, server, condition):
         """ready, terminating, unready; None: not in the slice any more."""
         self.published[server] = condition
