@@ -35,6 +35,7 @@ struct ads_server {
     struct delta_hub hub;
     struct list connections;
     uint64_t connection_count;
+    uint64_t last_number; /* of the connections ever */
     struct deferred drained;
     void (*on_drained)(void *ctx);
     void *drain_ctx;
@@ -134,6 +135,7 @@ static void on_accept(void *ctx, int fd, const struct addr *peer)
     timer_set(&c->idle, IDLE_LIMIT);
     stream_init(&stream, s->loop, fd);
     c->session = h2_session_new(H2_SERVER, &stream, NULL, 0, &h2_options, &session_ops, c);
+    h2_session_tag(c->session, &(struct trace_tag){.kind = "proxy", .number = ++s->last_number, .peer = *peer});
 }
 
 static void run_drained(struct deferred *d)

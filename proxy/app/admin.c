@@ -2,6 +2,7 @@
 
 #include "app/admin.h"
 
+#include "app/trace_page.h"
 #include "net/log_page.h"
 
 #define WORKER_LIMIT usec_from_s(2)
@@ -134,6 +135,10 @@ static const struct http_page pages[] = {
      "destinations, what they were detected as, endpoints as the balancer sees them"},
     {HTTP_GET, "/log-level", true, log_page_get, "the log levels"},
     {HTTP_POST, "/log-level", true, log_page_set, "?level=warn,h2=debug changes them"},
+    {HTTP_GET, "/trace", true, trace_page_get, "which connections have their frames logged"},
+    {HTTP_POST, "/trace", true, trace_page_add,
+     "?peer=10.0.0.7, ?service=shop/cart:50051 or ?connection=out-12, with &seconds=60: logs frames for that long"},
+    {HTTP_POST, "/trace/stop", true, trace_page_stop, "ends that"},
 };
 
 int admin_open(struct program *p)

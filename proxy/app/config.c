@@ -76,6 +76,7 @@ void config_flow_options(const struct proxy_settings *s, struct flow_options *re
     h2.ping_after = s->client_keepalive_after;
     h2.ping_timeout = s->client_keepalive_timeout;
     *ret_options = (struct flow_options){
+        .workers = (unsigned)s->workers,
         .outbound = s->outbound_address,
         .outbound_twin = twin_of(&s->outbound_address),
         .inbound = s->inbound_address,

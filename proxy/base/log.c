@@ -11,7 +11,6 @@
 
 #define LINE_MAX_BYTES 8192
 #define ID_MAX_BYTES 256
-#define LINES_PER_SECOND 10
 
 static const char *const level_names[LOG_LEVEL_COUNT] = {"error", "warn", "info", "debug", "trace"};
 
@@ -154,7 +153,7 @@ static bool may_write(struct log_site *site, unsigned *ret_left_out)
         atomic_store(&site->in_window, 0);
         *ret_left_out = atomic_exchange(&site->left_out, 0);
     }
-    if (atomic_fetch_add(&site->in_window, 1) < LINES_PER_SECOND) {
+    if (atomic_fetch_add(&site->in_window, 1) < (site->per_second > 0 ? site->per_second : LOG_LINES_PER_SECOND)) {
         return true;
     }
     atomic_fetch_add(&site->left_out, 1);

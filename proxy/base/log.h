@@ -7,19 +7,22 @@
  *     log_info(LOG_DISCOVERY, "api", "connected to %s", text);
  *     {"time":"…","level":"info","topic":"discovery","id":"api","message":"connected to …"}
  *
- * Only flow, app, init, the programs' main files and the shared admin page (net/log_page) log; base, policy, net and h2 return.
+ * Only flow, app, init, the programs' main files, the shared admin page (net/log_page) and h2/frame_log log; base, policy, net and
+ * the rest of h2 return.
  *
  * Owner:   process-wide; the one global besides the hash key.
  * Threads: any; one write(2) a line.
  * Errors:  a line that cannot be written is lost.
- * Limits:  a line is cut at 8 KiB. Of a repeated message (same call site) at most 10 a second are written; the next one says how many
- *          were left out.
+ * Limits:  a line is cut at 8 KiB. Of a repeated message (same call site) at most LOG_LINES_PER_SECOND are written; the next one says
+ *          how many were left out.
  */
 
 #include <stdbool.h>
 
 #include "base/container.h"
 #include "base/str.h"
+
+#define LOG_LINES_PER_SECOND 10
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE, LOG_LEVEL_COUNT };
 
@@ -42,7 +45,8 @@ void log_get_levels(struct text *out);
 
 bool log_is_enabled(enum log_topic topic, enum log_level level);
 
-struct log_site { /* one static instance at each call, for the rate limit */
+struct log_site {        /* one static instance at each call, for the rate limit */
+    unsigned per_second; /* 0: LOG_LINES_PER_SECOND */
     _Atomic long window_second;
     _Atomic unsigned in_window;
     _Atomic unsigned left_out;

@@ -397,7 +397,7 @@ static struct connection *connection_new(struct worker *w, enum direction d, int
     c->worker = w;
     c->direction = d;
     c->peer = *peer;
-    c->id = ++w->last_connection_id;
+    c->id = w->last_connection_id += w->options->workers;
     stream_init(&c->client, w->loop, fd);
     timer_init(&c->timer, w->loop, on_timer);
     list_push_back(&w->connections, &c->node);

@@ -118,6 +118,7 @@ struct endpoint *endpoint_new(struct cluster *c, const struct snapshot_endpoint 
     e->load = load_registry_get(t->loads, c->name, &from->addr, from->uid);
     endpoint_stats_init(&e->stats, e->load, &balance_policy_default, loop_now(w->loop));
     e->pool = client_pool_new(w->loop, &e->addr, &w->options->pool, &pool_ops, e);
+    client_pool_set_service(e->pool, trace_service_key(c->name));
     list_push_back(&c->endpoints, &e->node);
     hash_insert(&c->by_address, &e->by_address, addr_hash(&e->addr));
     if (w->options->has_endpoint_metrics) {

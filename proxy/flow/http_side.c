@@ -34,6 +34,20 @@ static const struct h2_session_ops client_session_ops = {
     .on_closed = on_client_gone,
 };
 
+void http_side_tag(struct http_side *h, struct h2_session *session, const struct addr *peer)
+{
+    struct connection *c = h->connection;
+    const char *service = h->app_name;
+
+    if (c->direction == OUTBOUND) {
+        service = h->cluster_count > 0 ? h->clusters[0]->name : "";
+    }
+    h2_session_tag(session, &(struct trace_tag){.kind = c->direction == OUTBOUND ? "out" : "in",
+                                                .number = c->id,
+                                                .peer = *peer,
+                                                .service = trace_service_key(service)});
+}
+
 struct http_side *http_side_new(struct connection *c)
 {
     struct http_side *h = slab_alloc(c->worker->slab, sizeof *h);
@@ -53,6 +67,7 @@ void http_side_serve(struct http_side *h)
 
     h->session = h2_session_new(H2_SERVER, &c->client, c->held_client, c->held_client_len, &c->worker->options->server,
                                 &client_session_ops, h);
+    http_side_tag(h, h->session, &c->peer);
     if (c->worker->is_draining) {
         h2_session_drain(h->session, CLOSE_DRAINED);
     }

@@ -44,6 +44,9 @@ struct http_side *http_side_new(struct connection *c);
 /* Opens the server session on the client's socket, with the bytes held by detection. */
 void http_side_serve(struct http_side *h);
 
+/* What `session`, the one towards `peer`, is found by when its frames are to be shown. */
+void http_side_tag(struct http_side *h, struct h2_session *session, const struct addr *peer);
+
 /* Outbound: starts serving; `snapshot` may be NULL (no answer yet). */
 void outbound_http_start(struct connection *c, struct snapshot *snapshot);
 

@@ -18,6 +18,7 @@
 #include "policy/timeouts.h"
 
 struct flow_options {
+    unsigned workers;          /* how many there are: connection ids count in steps of it, so that each is one connection's */
     struct addr outbound;      /* listening addresses; ADDR_NONE switches one off */
     struct addr outbound_twin; /* the same in the other family */
     struct addr inbound;

@@ -27,6 +27,9 @@ static void take_snapshot(struct http_side *h, struct snapshot *snapshot)
     h->cluster_count = snapshot->backend_count;
     snapshot_unref(&h->snapshot);
     h->snapshot = snapshot_ref(snapshot);
+    if (h->session != NULL) {
+        http_side_tag(h, h->session, &h->connection->peer);
+    }
 }
 
 void outbound_http_start(struct connection *c, struct snapshot *snapshot)

@@ -34,6 +34,7 @@ struct worker *worker_new(unsigned index, const struct flow_options *options, st
     struct worker *w = mem_alloc(sizeof *w);
 
     w->index = index;
+    w->last_connection_id = index;
     w->options = options;
     w->loop = loop_new(rng_seed);
     w->slab = loop_slab(w->loop);

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "h2/frame_log.h"
 #include "h2/request_check.h"
 #include "h2/session_internal.h"
 
@@ -280,6 +281,9 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
     if (!h2_session_is_live(s)) {
         return gate(s);
     }
+    if (s->is_traced) {
+        frame_log_read(s, frame);
+    }
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
         headers_received(s, frame);
@@ -362,6 +366,9 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
     struct h2_stream *st;
 
     (void)ng;
+    if (s->is_traced) {
+        frame_log_wrote(s, frame);
+    }
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
         h2_guard_reset_sent(s, stream_of(s, frame->hd.stream_id), frame->rst_stream.error_code);
     } else if (frame->hd.type == NGHTTP2_GOAWAY) {

@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdatomic.h>
 
 #include "net/connect.h"
 #include "net/timer.h"
@@ -30,12 +31,16 @@ struct member {
     bool is_pending;     /* no SETTINGS yet */
 };
 
+/* Of all pools: what a session's frames are found by (base/trace). */
+static _Atomic uint64_t last_number;
+
 struct client_pool {
     struct loop *loop;
     struct addr addr;
     const struct pool_options *options;
     const struct pool_ops *ops;
     void *ctx;
+    uint64_t service;    /* of the tags */
     struct list members; /* in the order dialled */
     struct list waiters;
     uint32_t waiting;
@@ -267,6 +272,10 @@ static void on_dialled(struct connect *c, int result)
     m->idle_since = loop_now(p->loop);
     m->expires = expiry(p);
     m->session = h2_session_new(H2_CLIENT, &c->stream, NULL, 0, &p->options->h2, &session_ops, m);
+    h2_session_tag(m->session, &(struct trace_tag){.kind = "endpoint",
+                                                   .number = atomic_fetch_add(&last_number, 1) + 1,
+                                                   .peer = p->addr,
+                                                   .service = p->service});
     timer_set(&m->settings_timer, p->options->connect_timeout);
     watch(p, usec_since(m->expires, m->idle_since));
     if (p->options->idle_timeout.v != 0) {
@@ -341,6 +350,11 @@ struct client_pool *client_pool_new(struct loop *l, const struct addr *addr, con
     deferred_init(&p->serve, on_serve);
     timer_init(&p->watch_timer, l, on_watch_timer);
     return p;
+}
+
+void client_pool_set_service(struct client_pool *p, uint64_t service)
+{
+    p->service = service;
 }
 
 void client_pool_close(struct client_pool *p)

@@ -60,6 +60,9 @@ enum pool_outcome { POOL_READY, POOL_WAITING, POOL_FULL };
 struct client_pool *client_pool_new(struct loop *l, const struct addr *addr, const struct pool_options *options,
                                     const struct pool_ops *ops, void *ctx);
 
+/* The Service whose endpoint it is (trace_service_key), for the tags of sessions dialled from now on. */
+void client_pool_set_service(struct client_pool *p, uint64_t service);
+
 /* No new dials; sessions drain; waiters fail with CLOSE_NO_ENDPOINT at the end of the turn. on_empty follows. */
 void client_pool_close(struct client_pool *p);
 

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "h2/frame_log.h"
 #include "h2/session_internal.h"
 
 #define RECV_ROUNDS 4 /* of LOOP_READ_BUFFER_SIZE, then others get a turn */
@@ -234,6 +235,7 @@ static void on_readable(struct stream *stream)
         h2_session_dirty(s);
         return; /* bytes that came earlier go first */
     }
+    frame_log_look(s);
     h2_session_start(s); /* our SETTINGS go before the ACK of the peer's */
     for (int round = 0; round < RECV_ROUNDS && h2_session_is_live(s); round++) {
         if (nghttp2_session_get_outbound_queue_size(s->ng) > OUTBOUND_FRAMES_MAX && !s->is_write_broken) {
@@ -284,6 +286,7 @@ static void pump_run(struct deferred *d)
 {
     struct h2_session *s = container_of(d, struct h2_session, pump);
 
+    frame_log_look(s);
     if (h2_session_is_live(s)) {
         h2_session_start(s);
         feed_preface(s);

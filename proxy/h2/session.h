@@ -27,6 +27,7 @@
 #include "base/container.h"
 #include "base/list.h"
 #include "base/str.h"
+#include "base/trace.h"
 #include "base/usec.h"
 #include "h2/headers.h"
 #include "net/stream.h"
@@ -144,6 +145,9 @@ struct h2_session_ops {
  */
 struct h2_session *h2_session_new(enum h2_role role, struct stream *from, const void *preface, size_t preface_len,
                                   const struct h2_options *options, const struct h2_session_ops *ops, void *ctx);
+
+/* What the session is called where its frames are shown (h2/frame_log.h), and found by; may change. */
+void h2_session_tag(struct h2_session *s, const struct trace_tag *tag);
 
 void *h2_session_ctx(const struct h2_session *s);
 struct stream *h2_session_stream(struct h2_session *s); /* for its addresses; reading it is the session's */

@@ -10,6 +10,7 @@
  *   guard.c      what is not put up with: floods, endless header blocks, frames on closed streams, stalls
  *   stream.c     orders on one stream
  *   credit.c     flow control of what we receive
+ *   frame_log.c  frames as log lines
  *   keepalive.c  asks a silent peer whether it lives; answers to PINGs of ours
  *
  *   OPEN ─▶ NOTICED ─▶ DRAINING ─▶ CLOSING ─▶ LINGERING ─▶ CLOSED      (steps may be skipped, never taken back)
@@ -64,6 +65,7 @@ struct h2_session {
     struct list streams;
     uint32_t stream_count;
     struct h2_stream *receiving; /* link: whose header block is being received */
+    struct trace_tag tag;
 
     uint8_t *preface; /* bytes read before the session existed, until the first pump */
     size_t preface_len;
@@ -89,6 +91,7 @@ struct h2_session {
     bool is_abandoned : 1;     /* the owner is gone */
     bool is_last_words : 1;    /* serialising after the end of all events */
     bool is_asked : 1;         /* whether it lives; nothing has come since */
+    bool is_traced : 1;        /* this turn's frames are shown: frame_log.h */
 };
 
 static inline struct h2_session *h2_session_from(void *ctx)

@@ -41,7 +41,7 @@ class Admin(unittest.TestCase):
             self.assertEqual(curl(self.other, "GET", path, self.pod.ip)[0], 200)
 
     def test_other_pages_answer_to_loopback_only(self):
-        for path in ("/config", "/endpoints", "/log-level"):
+        for path in ("/config", "/endpoints", "/log-level", "/trace"):
             self.assertEqual(curl(self.pod, "GET", path)[0], 200)
             self.assertEqual(curl(self.other, "GET", path, self.pod.ip)[0], 403)
 
