@@ -190,7 +190,7 @@ static void act_connect(struct script *s)
 
 static void act_pass(struct script *s)
 {
-    static const uint64_t times_ms[] = {1, 5, 50, 500, 1000, 3000, 12000, 70000};
+    static const uint64_t times_ms[] = {1, 5, 50, 500, 1000, 3000, 12000, 400000};
 
     world_pass(usec_from_ms(times_ms[next(s) % ARRAY_LEN(times_ms)]));
 }

@@ -8,7 +8,7 @@ BARE, IGNORANT, CUT_OFF, TALKATIVE = 1, 2, 4, 8  # bits of the first byte
 ANSWER, EARLY, TRAILERS_ONLY, SILENT, REFUSE, RESET, GOAWAY, UNENDING, MUTE = range(9)  # enum plan
 ACCEPT, REFUSED, REFUSED_LATER, HANG = range(4)  # enum dialling
 INBOUND, RAW = 0x10, 0x20  # connect: bits beside the destination (0, 1: services; 2…5: endpoints)
-MS, MS5, MS50, MS500, S1, S3, S12, S70 = range(8)
+MS, MS5, MS50, MS500, S1, S3, S12, S400 = range(8)
 TURN = bytes([0xff])
 
 
@@ -86,9 +86,12 @@ def scripts():
     yield "odd_responses", bytes([0]) + connect() + plan(SILENT) + unary * 6 + TURN * 8 + b"".join(headers(1, 18 + i, False, 2 * i + 1) for i in range(7)) + TURN * 6
     yield "windows", bytes([0]) + connect() + peer(0, 5, 4, 0) + unary + TURN * 8 + peer(0, 6, 1, 0, 100) + TURN * 2 + peer(0, 5, 4, 0x87) + TURN * 3 + peer(0, 6, 0, 0x87) + TURN * 2
     yield "pings_and_settings", bytes([0]) + connect() + peer(0, 9, 0) * 8 + peer(0, 5, 3, 1) * 8 + TURN * 4
+    yield "timeouts", bytes([BARE]) + connect() + plan(UNENDING) + opened + headers(0, 1, True) + TURN * 8 + passing(S12) + TURN * 3 + plan(SILENT) + unary + TURN * 4 + passing(S12)
+    yield "deadline", bytes([TALKATIVE]) + connect() + plan(SILENT) + headers(0, 1, True) + TURN * 8 + passing(MS500) + TURN * 3
+    yield "silent_client", bytes([0]) + connect() + plan(UNENDING) + opened + TURN * 8 + passing(S400) + TURN * 3
     yield "looked_at", bytes([0]) + connect() + plan(UNENDING) + opened + TURN * 8 + world(8) + TURN
     yield "two_clients", bytes([0]) + connect() + world(0, 1) + world(0, RAW | 4) + unary + headers(1, 2, True) + peer(2, 0, 3, *b"abc") + TURN * 8 + answer(2, 9, 0, 1) + TURN * 8
-    yield "idle_connection", bytes([BARE]) + connect() + unary + TURN * 8 + passing(S12) + TURN * 2 + passing(S70)
+    yield "idle_connection", bytes([BARE]) + connect() + unary + TURN * 8 + passing(S12) + TURN * 2 + passing(S400)
 
 
 def main():

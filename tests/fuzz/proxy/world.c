@@ -18,7 +18,7 @@
 #include "xds/channel.h"
 
 #define TEXT_MAX ((size_t)16 * 1024 * 1024)
-#define OPTIONS_MAX 20
+#define OPTIONS_MAX 30
 #define QUIET usec_from_s(25) /* longer than any timer that holds a connection whose ends are gone */
 
 struct world world;
@@ -63,7 +63,8 @@ static void read_options_once(void)
     read_options(STR("--endpoint-metrics --forwarded-for --max-streams=20"), &usual_options);
     read_options(STR("--endpoint-metrics --max-streams=4 --pool-connections=2 --pool-waiting=3 --pool-idle=5s "
                      "--max-header-bytes=8KiB --retry-buffer-bytes=1KiB --retry-process-bytes=2KiB "
-                     "--stream-window-bytes=16KiB --connection-window-bytes=65535"),
+                     "--stream-window-bytes=16KiB --connection-window-bytes=65535 --request-timeout=20s --response-timeout=9s "
+                     "--stream-idle-timeout=7s --pool-max-age=30s --pool-requests=5 --client-keepalive-after=20s"),
                  &bare_options);
 }
 
