@@ -1,113 +1,104 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+/*
+ * Nothing that a client does lasts: from the start of its wait a request has HTTP_DEADLINE_S to arrive whole, and its answer as long
+ * again to be taken. When all places are taken the newcomer gets that of whoever has waited longest, so that clients that are slow on
+ * purpose cannot keep the probes out.
+ */
+
 #include "net/http_server.h"
 
-#include <assert.h>
-#include <event2/buffer.h>
-#include <event2/event.h>
-#include <event2/http.h>
-#include <event2/listener.h>
+#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/list.h"
 #include "base/mem.h"
-#include "net/socket.h"
+#include "net/http_pages.h"
+#include "net/http_parse.h"
+#include "net/listener.h"
+#include "net/stream.h"
 #include "net/timer.h"
 
-#define HEAD_MAX ((ev_ssize_t)16 * 1024)
-#define BODY_MAX ((ev_ssize_t)1024 * 1024)
-#define TIMEOUT_S 10
-#define PAUSE_MS 100
 #define RESPONSE_MAX ((size_t)64 * 1024 * 1024) /* /metrics of a mesh with an endpoint's every bucket */
+#define HEADER_MAX 1024
+#define LINGER_S 2 /* a client that is still sending what nobody will read gets its answer before the end */
+
+enum state { READING, WRITING, LINGERING, STATE_COUNT };
 
 struct http_server {
-    struct evhttp *http;
-    struct evconnlistener *listener; /* evhttp's */
-    struct timer resume;
+    struct loop *loop;
+    struct listener *listener;
     struct addr addr;
-    const struct http_page *pages;
-    size_t page_count;
-    void *ctx;
-    struct http_server *next;
+    struct http_pages pages;
+    struct list connections[STATE_COUNT]; /* each: the longest in that state first */
+    unsigned counts[STATE_COUNT];
+    size_t input_bytes; /* of requests that are not complete, all connections */
 };
 
-/* libevent's callback for a failed accept does not tell whose it was. A server lives on one thread. */
-static _Thread_local struct http_server *open_servers;
+struct http_connection {
+    struct http_server *server; /* owner */
+    struct loop *loop;
+    struct list node;
+    struct grave grave;
+    struct stream stream;
+    struct timer deadline;
+    struct addr peer;
+    enum state state;
+    bool is_last; /* closes after this answer */
+    bool has_told_continue;
+    struct http_parse parse;
+    struct text in;
+    struct text out;
+    size_t out_sent;
+    struct deferred again; /* there may be another request in what was read */
+};
 
-/* --- %XX --- */
+/* --- life --- */
 
-static int hex_value(char c)
+static void reap(struct grave *g)
 {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    mem_free(container_of(g, struct http_connection, grave));
 }
 
-/* In fresh memory; NULL for a broken escape or an escaped NUL. */
-static char *decode(struct str s, bool is_form)
+static void leave_state(struct http_connection *c)
 {
-    CLEANUP_FREE char *out = mem_alloc(s.len + 1);
-    size_t len = 0;
-
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.p[i];
-
-        if (c == '%') {
-            int high = i + 2 < s.len ? hex_value(s.p[i + 1]) : -1;
-            int low = high >= 0 ? hex_value(s.p[i + 2]) : -1;
-
-            if (high < 0 || low < 0 || (high == 0 && low == 0)) {
-                return NULL;
-            }
-            c = (char)(high * 16 + low);
-            i += 2;
-        } else if (c == '+' && is_form) {
-            c = ' ';
-        }
-        out[len++] = c;
-    }
-    return mem_copy_string(out, len);
+    list_unlink(&c->node);
+    c->server->counts[c->state]--;
 }
 
-char *http_query_value(struct str query, const char *name)
+static void enter_state(struct http_connection *c, enum state state)
 {
-    struct str wanted = str_from(name);
-    struct str part;
+    c->state = state;
+    list_push_back(&c->server->connections[state], &c->node);
+    c->server->counts[state]++;
+    timer_set(&c->deadline, usec_from_s(state == LINGERING ? LINGER_S : HTTP_DEADLINE_S));
+}
 
-    while (str_split(&query, '&', &part)) {
-        size_t equals = str_find(part, '=');
-
-        if (str_eq((struct str){part.p, equals}, wanted)) {
-            size_t start = equals < part.len ? equals + 1 : part.len;
-
-            return decode((struct str){part.p + start, part.len - start}, true);
-        }
+static void connection_close(struct http_connection *c)
+{
+    if (!stream_is_open(&c->stream)) {
+        return;
     }
-    return NULL;
+    leave_state(c);
+    c->server->input_bytes -= c->in.len;
+    timer_stop(&c->deadline);
+    loop_undefer(&c->again);
+    stream_close(&c->stream);
+    http_parse_deinit(&c->parse);
+    text_deinit(&c->in);
+    text_deinit(&c->out);
+    loop_bury(c->loop, &c->grave, reap);
+}
+
+static void on_deadline(struct timer *t)
+{
+    connection_close(container_of(t, struct http_connection, deadline));
 }
 
 /* --- answering --- */
-
-static const char *method_name(enum http_method method)
-{
-    switch (method) {
-    case HTTP_GET:
-        return "GET";
-    case HTTP_POST:
-        return "POST";
-    case HTTP_PUT:
-        return "PUT";
-    }
-    return "";
-}
 
 static const char *status_text(int status)
 {
@@ -122,208 +113,279 @@ static const char *status_text(int status)
         return "Not Found";
     case 405:
         return "Method Not Allowed";
+    case 413:
+        return "Content Too Large";
     case 500:
         return "Internal Server Error";
+    case 501:
+        return "Not Implemented";
     case 503:
         return "Service Unavailable";
+    case 505:
+        return "HTTP Version Not Supported";
     default:
         return "Status"; /* the phrase means nothing to a client (RFC 9112 §4) */
     }
 }
 
-static void add_header(struct evhttp_request *request, const char *name, const char *value)
+static void append_date(struct text *out)
 {
-    evhttp_add_header(evhttp_request_get_output_headers(request), name, value);
+    time_t now = time(NULL);
+    struct tm tm;
+    char text[64];
+
+    gmtime_r(&now, &tm);
+    strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    text_printf(out, "Date: %s\r\n", text);
 }
 
-static void send_response(struct evhttp_request *request, const struct http_response *response)
+static void write_response(struct http_connection *c, const struct http_response *response, struct str allowed, bool has_body)
 {
-    char len[24];
+    struct text *out = &c->out;
 
-    snprintf(len, sizeof len, "%zu", response->body.len);
-    add_header(request, "Content-Type", response->content_type);
-    add_header(request, "Content-Length", len);
-    add_header(request, "X-Content-Type-Options", "nosniff");
-    if (evhttp_request_get_command(request) != EVHTTP_REQ_HEAD) {
-        evbuffer_add(evhttp_request_get_output_buffer(request), response->body.p, response->body.len);
-    }
-    evhttp_send_reply(request, response->status, status_text(response->status), NULL);
-}
-
-static void fail(struct http_response *response, int status, const char *text)
-{
-    response->status = status;
-    response->content_type = "text/plain; charset=utf-8";
-    text_clear(&response->body);
-    text_printf(&response->body, "%s\n", text);
-}
-
-static void list_pages(const struct http_server *s, struct http_response *response)
-{
-    for (size_t i = 0; i < s->page_count; i++) {
-        const struct http_page *page = &s->pages[i];
-
-        text_printf(&response->body, "%-4s %-20s %s\n", method_name(page->method), page->path,
-                    page->help != NULL ? page->help : "");
-    }
-}
-
-/* 404, or 405 with the methods that would do (RFC 9110 §15.5.6). */
-static void answer_without_page(const struct http_server *s, struct evhttp_request *request, const struct http_request *view,
-                                struct http_response *response)
-{
-    CLEANUP_TEXT struct text allowed;
-
-    text_init(&allowed, 256);
-    for (size_t i = 0; i < s->page_count; i++) {
-        if (str_eq(view->path, str_from(s->pages[i].path))) {
-            text_printf(&allowed, "%s%s", allowed.len > 0 ? ", " : "", method_name(s->pages[i].method));
-        }
-    }
+    text_printf(out, "HTTP/1.1 %d %s\r\n", response->status, status_text(response->status));
+    append_date(out);
+    text_printf(out, "Content-Type: %s\r\nContent-Length: %zu\r\nX-Content-Type-Options: nosniff\r\n", response->content_type,
+                response->body.len);
     if (allowed.len > 0) {
-        add_header(request, "Allow", allowed.p);
-        fail(response, 405, "wrong method");
-    } else if (str_eq(view->path, STR("/")) && view->method == HTTP_GET) {
-        list_pages(s, response);
-    } else {
-        fail(response, 404, "no such page; / lists them");
+        text_printf(out, "Allow: %.*s\r\n", (int)allowed.len, allowed.p);
+    }
+    text_printf(out, "%s\r\n", c->is_last ? "Connection: close\r\n" : "");
+    if (has_body) {
+        text_append(out, response->body.p, response->body.len);
     }
 }
 
-static const struct http_page *find_page(const struct http_server *s, const struct http_request *view)
+/* The request could not be read. */
+static void answer_error(struct http_connection *c, int status)
 {
-    for (size_t i = 0; i < s->page_count; i++) {
-        if (s->pages[i].method == view->method && str_eq(view->path, str_from(s->pages[i].path))) {
-            return &s->pages[i];
-        }
-    }
-    return NULL;
-}
+    struct http_response response = {0};
 
-static void answer(const struct http_server *s, struct evhttp_request *request, const struct http_request *view,
-                   struct http_response *response)
-{
-    const struct http_page *page = find_page(s, view);
-
-    if (page == NULL) {
-        answer_without_page(s, request, view, response);
-    } else if (page->is_loopback_only && !addr_is_loopback(&view->peer)) {
-        fail(response, 403, "only from loopback");
-    } else {
-        page->handle(s->ctx, view, response);
-        if (response->body.is_cut) {
-            fail(response, 500, "page too large");
-        }
-    }
-}
-
-/* --- evhttp --- */
-
-static enum http_method method_of(struct evhttp_request *request)
-{
-    enum evhttp_cmd_type command = evhttp_request_get_command(request);
-
-    return command == EVHTTP_REQ_POST ? HTTP_POST : command == EVHTTP_REQ_PUT ? HTTP_PUT : HTTP_GET;
-}
-
-static struct str body_of(struct evhttp_request *request)
-{
-    struct evbuffer *buffer = evhttp_request_get_input_buffer(request);
-    size_t len = evbuffer_get_length(buffer);
-
-    return (struct str){len > 0 ? (const char *)evbuffer_pullup(buffer, -1) : NULL, len};
-}
-
-static void on_request(struct evhttp_request *request, void *ctx)
-{
-    const struct http_server *s = ctx;
-    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
-    const struct sockaddr *peer = evhttp_connection_get_addr(evhttp_request_get_connection(request));
-    CLEANUP_FREE char *path = decode(str_from(evhttp_uri_get_path(uri)), false);
-    struct http_request view = {
-        .method = method_of(request),
-        .path = str_from(path),
-        .query = str_from(evhttp_uri_get_query(uri)),
-        .body = body_of(request),
-    };
-    struct http_response response = {.status = 200, .content_type = "text/plain; charset=utf-8"};
-
-    text_init(&response.body, RESPONSE_MAX);
-    if (path == NULL) {
-        fail(&response, 400, "broken escape in the path");
-    } else if (peer == NULL || !addr_from_sockaddr(peer, &view.peer)) {
-        fail(&response, 403, "unknown peer");
-    } else {
-        answer(s, request, &view, &response);
-    }
-    send_response(request, &response);
+    text_init(&response.body, HEADER_MAX);
+    http_fail(&response, status, status_text(status));
+    c->is_last = true;
+    write_response(c, &response, (struct str){0}, true);
     text_deinit(&response.body);
 }
 
-/* Out of descriptors: libevent's listener would try again in each turn, so it pauses. */
-static void on_accept_error(struct evconnlistener *listener, void *ctx)
+static bool method_of(struct str name, enum http_method *ret_method)
 {
-    (void)ctx; /* evhttp's */
-    for (struct http_server *s = open_servers; s != NULL; s = s->next) {
-        if (s->listener == listener) {
-            evconnlistener_disable(listener);
-            timer_set(&s->resume, usec_from_ms(PAUSE_MS));
+    if (str_eq(name, STR("GET")) || str_eq(name, STR("HEAD"))) {
+        *ret_method = HTTP_GET;
+    } else if (str_eq(name, STR("POST"))) {
+        *ret_method = HTTP_POST;
+    } else if (str_eq(name, STR("PUT"))) {
+        *ret_method = HTTP_PUT;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void answer_request(struct http_connection *c)
+{
+    const struct http_parse *p = &c->parse;
+    CLEANUP_FREE char *path = http_decode(p->path, false);
+    CLEANUP_TEXT struct text allowed;
+    struct http_request request = {
+        .path = str_from(path), .query = p->query, .body = p->body, .peer = c->peer, .host = p->host, .origin = p->origin};
+    struct http_response response = {.status = 200, .content_type = "text/plain; charset=utf-8"};
+
+    text_init(&allowed, HEADER_MAX);
+    text_init(&response.body, RESPONSE_MAX);
+    c->is_last = c->is_last || p->is_http_1_0 || p->has_close;
+    if (!method_of(p->method, &request.method)) {
+        http_fail(&response, 501, "only GET, HEAD, POST and PUT");
+    } else if (path == NULL) {
+        http_fail(&response, 400, "broken escape in the path");
+    } else {
+        http_pages_answer(&c->server->pages, &request, &response, &allowed);
+    }
+    write_response(c, &response, (struct str){allowed.p, allowed.len}, !str_eq(p->method, STR("HEAD")));
+    text_deinit(&response.body);
+}
+
+/* --- in and out --- */
+
+static void evict(struct http_server *s, enum state state)
+{
+    struct list *node = list_pop_front(&s->connections[state]);
+
+    if (node != NULL) {
+        connection_close(list_entry(node, struct http_connection, node));
+    }
+}
+
+/* True once all of it is out. */
+static bool flush(struct http_connection *c)
+{
+    while (c->out_sent < c->out.len) {
+        ssize_t n = stream_send(&c->stream, c->out.p + c->out_sent, c->out.len - c->out_sent);
+
+        if (n == -EAGAIN) {
+            stream_want_write(&c->stream, true);
+            return false;
+        }
+        if (n < 0) {
+            connection_close(c);
+            return false;
+        }
+        c->out_sent += (size_t)n;
+    }
+    stream_want_write(&c->stream, false);
+    text_clear(&c->out);
+    c->out_sent = 0;
+    return true;
+}
+
+/* What the request took is gone from the bytes that wait. */
+static void forget_request(struct http_connection *c)
+{
+    size_t left = c->in.len - c->parse.at;
+
+    c->server->input_bytes -= c->parse.at;
+    memmove(c->in.p, c->in.p + c->parse.at, left);
+    c->in.len = left;
+    c->in.p[left] = '\0';
+    c->has_told_continue = false;
+    http_parse_deinit(&c->parse);
+    http_parse_init(&c->parse);
+}
+
+/* The next request is answered if it is there. False: it is not, yet. */
+static bool take_request(struct http_connection *c)
+{
+    int r = http_parse_run(&c->parse, (struct str){c->in.p, c->in.len});
+
+    if (r == 0 && c->parse.expects_continue && !c->has_told_continue) {
+        c->has_told_continue = true;
+        text_printf(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
+        (void)flush(c);
+    }
+    if (r == 0) {
+        return false;
+    }
+    if (r == 1) {
+        answer_request(c);
+        forget_request(c);
+    } else {
+        answer_error(c, r);
+    }
+    return true;
+}
+
+static void after_answer(struct http_connection *c)
+{
+    leave_state(c);
+    enter_state(c, c->is_last ? LINGERING : READING);
+    stream_want_read(&c->stream, true);
+    if (c->is_last) {
+        stream_shutdown_write(&c->stream);
+    } else if (c->in.len > 0) {
+        loop_defer(c->loop, &c->again);
+    }
+}
+
+/* One request at a time: of those that came in one piece the next has its turn when others have had theirs. */
+static void serve(struct http_connection *c)
+{
+    if (!take_request(c)) {
+        return;
+    }
+    leave_state(c);
+    enter_state(c, WRITING);
+    stream_want_read(&c->stream, false);
+    if (flush(c)) {
+        after_answer(c);
+    }
+    if (c->server->counts[WRITING] > HTTP_WRITING_MAX) {
+        evict(c->server, WRITING);
+    }
+}
+
+static void serve_again(struct deferred *d)
+{
+    struct http_connection *c = container_of(d, struct http_connection, again);
+
+    if (c->state == READING) {
+        serve(c);
+    }
+}
+
+static void on_readable(struct stream *stream)
+{
+    struct http_connection *c = container_of(stream, struct http_connection, stream);
+    ssize_t n = stream_recv(stream, loop_read_buffer(c->loop), LOOP_READ_BUFFER_SIZE);
+
+    if (n == -EAGAIN) {
+        return;
+    }
+    if (n <= 0) {
+        connection_close(c);
+    } else if (c->state == READING) {
+        text_append(&c->in, loop_read_buffer(c->loop), (size_t)n);
+        c->server->input_bytes += (size_t)n;
+        serve(c);
+        if (c->server->input_bytes > HTTP_INPUT_MAX) {
+            evict(c->server, READING);
         }
     }
 }
 
-static void on_resume(struct timer *t)
+static void on_writable(struct stream *stream)
 {
-    struct http_server *s = container_of(t, struct http_server, resume);
+    struct http_connection *c = container_of(stream, struct http_connection, stream);
 
-    evconnlistener_enable(s->listener);
+    if (flush(c) && c->state == WRITING) {
+        after_answer(c);
+    }
 }
 
-static void configure(struct http_server *s)
+static unsigned connection_count(const struct http_server *s)
 {
-    evhttp_set_max_headers_size(s->http, HEAD_MAX);
-    evhttp_set_max_body_size(s->http, BODY_MAX);
-    evhttp_set_timeout(s->http, TIMEOUT_S);
-    evhttp_set_allowed_methods(s->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT);
-    evhttp_set_gencb(s->http, on_request, s);
+    return s->counts[READING] + s->counts[WRITING] + s->counts[LINGERING];
 }
+
+static void on_accept(void *ctx, int fd, const struct addr *peer)
+{
+    struct http_server *s = ctx;
+    struct http_connection *c = mem_alloc(sizeof *c);
+
+    if (connection_count(s) >= HTTP_CONNECTIONS_MAX) {
+        evict(s, s->counts[LINGERING] > 0 ? LINGERING : s->counts[READING] > 0 ? READING : WRITING);
+    }
+    *c = (struct http_connection){.server = s, .loop = s->loop, .peer = *peer};
+    stream_init(&c->stream, s->loop, fd);
+    stream_set_handlers(&c->stream, on_readable, on_writable);
+    timer_init(&c->deadline, s->loop, on_deadline);
+    deferred_init(&c->again, serve_again);
+    http_parse_init(&c->parse);
+    text_init(&c->in, HTTP_CHUNKED_MAX + LOOP_READ_BUFFER_SIZE);
+    text_init(&c->out, RESPONSE_MAX + HEADER_MAX);
+    enter_state(c, READING);
+    stream_want_read(&c->stream, true);
+}
+
+/* --- the server --- */
 
 int http_server_open(struct loop *l, const struct addr *addr, const struct http_page *pages, size_t page_count, void *ctx,
                      struct http_server **ret_server)
 {
-    CLEANUP_FD int fd = socket_listen(addr);
-    struct addr bound = {0};
-    int r = fd < 0 ? fd : socket_local_addr(fd, &bound);
-
-    if (r < 0) {
-        return r;
-    }
     struct http_server *s = mem_alloc(sizeof *s);
 
-    *s = (struct http_server){.addr = bound, .pages = pages, .page_count = page_count, .ctx = ctx, .next = open_servers};
-    timer_init(&s->resume, l, on_resume);
-    s->http = evhttp_new(loop_base(l));
-    s->listener = evconnlistener_new(loop_base(l), NULL, NULL, LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_CLOSE_ON_FREE, 0, fd);
-    if (s->http == NULL || s->listener == NULL || evhttp_bind_listener(s->http, s->listener) == NULL) {
-        abort(); /* only without memory */
+    *s = (struct http_server){.loop = l, .pages = {pages, page_count, ctx}};
+    for (unsigned i = 0; i < STATE_COUNT; i++) {
+        list_init(&s->connections[i]);
     }
-    steal_fd(&fd); /* the listener's */
-    evconnlistener_set_error_cb(s->listener, on_accept_error);
-    configure(s);
-    open_servers = s;
+    int r = listener_open(l, addr, on_accept, s, &s->listener);
+
+    if (r < 0) {
+        mem_free(s);
+        return r;
+    }
+    s->addr = listener_addr(s->listener);
     *ret_server = s;
     return 0;
-}
-
-static void forget(const struct http_server *gone)
-{
-    struct http_server **link = &open_servers;
-
-    while (*link != gone) {
-        assert(*link != NULL); /* closed on the thread that opened it */
-        link = &(*link)->next;
-    }
-    *link = gone->next;
 }
 
 void http_server_close(struct http_server **s)
@@ -334,9 +396,12 @@ void http_server_close(struct http_server **s)
         return;
     }
     *s = NULL;
-    forget(closed);
-    timer_stop(&closed->resume);
-    evhttp_free(closed->http);
+    listener_close(&closed->listener);
+    for (unsigned i = 0; i < STATE_COUNT; i++) {
+        while (!list_is_empty(&closed->connections[i])) {
+            evict(closed, (enum state)i);
+        }
+    }
     mem_free(closed);
 }
 

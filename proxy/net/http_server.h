@@ -2,13 +2,17 @@
 #pragma once
 
 /*
- * A small HTTP/1.1 server for admin pages of all programs and the webhook; never on the proxied path (libevent's evhttp).
+ * A small HTTP/1.1 server for admin pages of all programs and the webhook; never on the proxied path.
+ *
+ *     http_server: connections and their time  ─▶  http_parse: one request out of bytes  ─▶  http_pages: which page, for whom
  *
  * Owner:   the program.
  * Threads: the loop's.
  * Errors:  negative errno from http_server_open. A handler always answers.
- * Limits:  head 16 KiB, body 1 MiB, 10 s without progress closes; only GET, HEAD, POST, PUT (others get 501); a page of more than
- *          64 MiB is a 500.
+ * Limits:  HTTP_CONNECTIONS_MAX connections, HTTP_WRITING_MAX answers that clients have not taken, HTTP_INPUT_MAX
+ *          bytes of unfinished requests: one more closes the oldest. A
+ *          request has HTTP_DEADLINE_S to come, its answer as long to be taken. Head 16 KiB, body 1 MiB; only GET, HEAD, POST, PUT
+ *          (others get 501); a page of more than 64 MiB is a 500.
  */
 
 #include <stdbool.h>
@@ -18,6 +22,11 @@
 #include "base/container.h"
 #include "base/str.h"
 #include "net/loop.h"
+
+#define HTTP_CONNECTIONS_MAX 128
+#define HTTP_WRITING_MAX 16
+#define HTTP_INPUT_MAX ((size_t)16 * 1024 * 1024)
+#define HTTP_DEADLINE_S 10
 
 struct http_server;
 
@@ -29,6 +38,8 @@ struct http_request {
     struct str query;        /* "level=debug&x=1", still encoded */
     struct str body;
     struct addr peer;
+    struct str host;   /* as the client wrote it; "" if it did not (HTTP/1.0) */
+    struct str origin; /* what a browser says of the page that asks; "" otherwise */
 };
 
 struct http_response {
@@ -42,7 +53,7 @@ typedef void http_handler_fn(void *ctx, const struct http_request *request, stru
 struct http_page {
     enum http_method method;
     const char *path;      /* exact */
-    bool is_loopback_only; /* others get 403 */
+    bool is_loopback_only; /* others get 403 (http_pages.h); whatever changes state is */
     http_handler_fn *handle;
     const char *help; /* shown by GET / */
 };

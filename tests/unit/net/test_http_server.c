@@ -192,8 +192,8 @@ START_TEST(request_is_shown_to_the_page)
     ck_assert_str_eq(body_of(answer), "path=/echo query=level=debug&x=%20 body=");
     answer = exchange("POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nabcde");
     ck_assert_str_eq(body_of(answer), "path=/echo query= body=abcde");
-    answer =
-        exchange("PUT /put HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nxyz\r\n0\r\n\r\n");
+    answer = exchange(
+        "PUT /put HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nxyz\r\n0\r\n\r\n");
     ck_assert_str_eq(body_of(answer), "path=/put query= body=xyz");
     ck_assert_status(exchange("GET /a%20b" CLOSING), 200);
 }
@@ -312,7 +312,7 @@ static bool find_other_address(struct addr *ret_addr)
 
 START_TEST(page_for_loopback_only_is_403_to_others)
 {
-    static const char request[] = "PUT /put HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    static const char request[] = "PUT /put HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     struct addr any = {.family = ADDR_V4};
 
     ck_assert_status(exchange(request), 200);
@@ -323,6 +323,150 @@ START_TEST(page_for_loopback_only_is_403_to_others)
     ck_assert_int_eq(http_server_open(loop, &any, pages, ARRAY_LEN(pages), &context, &server), 0);
     target.port = http_server_addr(server).port;
     ck_assert_status(exchange(request), 403);
+}
+END_TEST
+
+START_TEST(page_for_loopback_only_is_403_to_web_pages)
+{
+    static const char *const refused[] = {
+        "PUT /put HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        "PUT /put HTTP/1.1\r\nHost: localhost.evil.example\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        "PUT /put HTTP/1.1\r\nHost: [::2]\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        "PUT /put HTTP/1.1\r\nHost: ]\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        "PUT http://evil.example/put HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        "PUT /put HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        "PUT /put HTTP/1.1\r\nHost: localhost\r\nOrigin: null\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+    };
+    static const char *const hosts[] = {"localhost", "LocalHost:15191", "127.0.0.1", "127.0.0.1:8080", "[::1]", "[::1]:8080"};
+
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+        ck_assert_status(exchange(refused[i]), 403);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        char request[256];
+
+        snprintf(request, sizeof request, "PUT /put HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+                 hosts[i]);
+        ck_assert_status(exchange(request), 200);
+    }
+    ck_assert_status(exchange("GET /hello HTTP/1.1\r\nHost: any.name\r\nOrigin: x\r\nConnection: close\r\n\r\n"), 200);
+}
+END_TEST
+
+START_TEST(many_requests_in_one_piece_are_answered_in_order)
+{
+    struct text requests;
+    const char *at;
+    size_t answers = 0;
+
+    text_init(&requests, 65536);
+    for (int i = 0; i < 100; i++) {
+        text_printf(&requests, "GET /echo?%d HTTP/1.1\r\nHost: x\r\n%s\r\n", i, i == 99 ? "Connection: close\r\n" : "");
+    }
+    at = exchange(requests.p);
+    for (char wanted[32]; answers < 100; answers++) {
+        snprintf(wanted, sizeof wanted, "query=%zu body=", answers);
+        at = strstr(at, wanted);
+        ck_assert_ptr_nonnull(at);
+    }
+    text_deinit(&requests);
+}
+END_TEST
+
+START_TEST(client_that_waits_for_it_is_told_to_continue)
+{
+    static const char head[] = "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\n"
+                               "Content-Length: 2\r\n\r\n";
+
+    connect_client();
+    send_text(head, strlen(head));
+    while (strstr(got.p, "\r\n\r\n") == NULL) {
+        loop_turn(loop, true);
+    }
+    ck_assert_str_eq(got.p, "HTTP/1.1 100 Continue\r\n\r\n");
+    send_text("ok", 2);
+    turn_until(&is_over);
+    ck_assert_has(got.p, "HTTP/1.1 200 OK\r\n");
+    ck_assert_has(got.p, "body=ok");
+}
+END_TEST
+
+/* Clients that open connections and say too little. */
+static void open_idle(int *fds, size_t count, const char *words)
+{
+    for (size_t i = 0; i < count; i++) {
+        fds[i] = dial(&target);
+        ck_assert_int_eq(send(fds[i], words, strlen(words), MSG_NOSIGNAL), (ssize_t)strlen(words));
+        loop_turn(loop, false);
+    }
+    for (int i = 0; i < 10; i++) {
+        loop_turn(loop, false);
+    }
+}
+
+static size_t count_closed(const int *fds, size_t count)
+{
+    size_t closed = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        ssize_t n;
+
+        do { /* what had been sent before the end */
+            n = recv(fds[i], loop_read_buffer(loop), LOOP_READ_BUFFER_SIZE, MSG_DONTWAIT);
+        } while (n > 0);
+        closed += n == 0 || errno != EAGAIN;
+        close(fds[i]);
+    }
+    return closed;
+}
+
+START_TEST(connections_that_say_too_little_make_way_for_others)
+{
+    int fds[HTTP_CONNECTIONS_MAX];
+
+    open_idle(fds, HTTP_CONNECTIONS_MAX, "GET /hel");
+    ck_assert_status(exchange("GET /hello" CLOSING), 200);
+
+    ck_assert_uint_eq(count_closed(fds, HTTP_CONNECTIONS_MAX), 1);
+}
+END_TEST
+
+START_TEST(unfinished_requests_that_take_too_much_memory_make_way_for_others)
+{
+    static const char head[] = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n";
+    static char body[900000];
+    int fds[20];
+
+    open_idle(fds, ARRAY_LEN(fds), head);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        for (size_t sent = 0; sent < sizeof body; loop_turn(loop, false)) {
+            ssize_t n = send(fds[i], body, sizeof body - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+            sent += n > 0 ? (size_t)n : 0;
+            if (n < 0 && errno != EAGAIN) {
+                break;
+            }
+        }
+    }
+    for (int i = 0; i < 500; i++) {
+        loop_turn(loop, false);
+    }
+    ck_assert_status(exchange("GET /hello" CLOSING), 200);
+
+    ck_assert_uint_eq(count_closed(fds, ARRAY_LEN(fds)), 2); /* 18 × 900 kB is the most below 16 MiB */
+}
+END_TEST
+
+START_TEST(answers_that_nobody_takes_make_way_for_others)
+{
+    int fds[HTTP_WRITING_MAX + 4];
+
+    open_idle(fds, HTTP_WRITING_MAX + 4,
+              "GET /much HTTP/1.1\r\nHost: x\r\n\r\nGET /much HTTP/1.1\r\nHost: x\r\n\r\n"
+              "GET /much HTTP/1.1\r\nHost: x\r\n\r\nGET /much HTTP/1.1\r\nHost: x\r\n\r\n");
+    ck_assert_status(exchange("GET /hello" CLOSING), 200);
+
+    ck_assert_uint_eq(count_closed(fds, ARRAY_LEN(fds)), 4);
 }
 END_TEST
 
@@ -430,6 +574,12 @@ int main(void)
     tcase_add_test(tcase, body_of_the_largest_size_is_taken);
     tcase_add_test(tcase, connection_can_carry_more_than_one_request);
     tcase_add_test(tcase, page_for_loopback_only_is_403_to_others);
+    tcase_add_test(tcase, page_for_loopback_only_is_403_to_web_pages);
+    tcase_add_test(tcase, many_requests_in_one_piece_are_answered_in_order);
+    tcase_add_test(tcase, client_that_waits_for_it_is_told_to_continue);
+    tcase_add_test(tcase, connections_that_say_too_little_make_way_for_others);
+    tcase_add_test(tcase, unfinished_requests_that_take_too_much_memory_make_way_for_others);
+    tcase_add_test(tcase, answers_that_nobody_takes_make_way_for_others);
     tcase_add_test(tcase, out_of_descriptors_it_pauses_then_answers);
     tcase_add_test(tcase, server_can_be_closed_while_it_pauses);
     tcase_add_test(tcase, server_can_be_closed_with_connections_open);
