@@ -12,7 +12,7 @@
 #include "net/listener.h"
 #include "net/timer.h"
 
-#include "api/xds/delta_stream.h"
+#include "api/xds/ads_stream.h"
 
 #define IDLE_LIMIT usec_from_s(30)
 
@@ -32,7 +32,7 @@ struct ads_server {
     struct api_metrics *metrics;
     struct listener *listener;
     struct listener *twin; /* [::] beside 0.0.0.0; NULL where the host has no IPv6 */
-    struct delta_hub hub;
+    struct ads_hub hub;
     struct list connections;
     uint64_t connection_count;
     uint64_t last_number; /* of the connections ever */
@@ -82,21 +82,34 @@ static void refuse(struct h2_stream *stream, struct h2_headers *headers, enum gr
     grpc_refuse(stream, status, message);
 }
 
+static const struct ads_protocol *protocol_of(struct str path)
+{
+    static const struct ads_protocol *const protocols[] = {&delta_protocol, &sotw_protocol};
+
+    for (size_t i = 0; i < ARRAY_LEN(protocols); i++) {
+        if (str_eq(path, str_from(protocols[i]->path))) {
+            return protocols[i];
+        }
+    }
+    return NULL;
+}
+
 static void on_request(struct h2_session *session, struct h2_stream *stream, struct h2_headers *headers, bool is_end)
 {
     struct connection *c = h2_session_ctx(session);
     struct ads_server *s = c->server;
-    struct str path = h2_headers_value(headers, STR(":path"));
+    const struct ads_protocol *protocol = protocol_of(h2_headers_value(headers, STR(":path")));
 
-    if (!str_eq(path, STR("/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"))) {
-        refuse(stream, headers, GRPC_UNIMPLEMENTED, STR("only DeltaAggregatedResources is served"));
+    if (protocol == NULL) {
+        refuse(stream, headers, GRPC_UNIMPLEMENTED,
+               STR("only DeltaAggregatedResources and StreamAggregatedResources are served"));
     } else if (s->is_draining) {
         refuse(stream, headers, GRPC_UNAVAILABLE, STR("the api is shutting down"));
     } else if (s->hub.stream_count >= s->options.max_streams) {
         log_warn(LOG_DISCOVERY, c->peer, "stream refused: there are %zu already", (size_t)s->hub.stream_count);
         refuse(stream, headers, GRPC_RESOURCE_EXHAUSTED, STR("too many discovery streams"));
     } else {
-        delta_stream_accept(&s->hub, stream, headers, is_end, c->peer);
+        ads_stream_accept(&s->hub, protocol, stream, headers, is_end, c->peer);
     }
 }
 
@@ -174,8 +187,8 @@ int ads_server_open(struct loop *l, const struct ads_server_options *options, st
         mem_free(s);
         return result;
     }
-    delta_hub_init(&s->hub, l, r, m,
-                   (struct delta_limits){.subscriptions = options->max_subscriptions, .max_age = options->stream_max_age});
+    ads_hub_init(&s->hub, l, r, m,
+                 (struct ads_limits){.subscriptions = options->max_subscriptions, .max_age = options->stream_max_age});
     list_init(&s->connections);
     deferred_init(&s->drained, run_drained);
     open_twin(s);
@@ -195,7 +208,7 @@ void ads_server_close(struct ads_server **link)
     listener_close(&s->twin);
     loop_undefer(&s->drained);
     s->on_drained = NULL;
-    delta_hub_cut(&s->hub);
+    ads_hub_cut(&s->hub);
     list_for_each(node, &s->connections) {
         struct connection *c = list_entry(node, struct connection, in_server);
 
@@ -203,7 +216,7 @@ void ads_server_close(struct ads_server **link)
         connection_free(c);
     }
     loop_undefer(&s->drained);
-    delta_hub_deinit(&s->hub);
+    ads_hub_deinit(&s->hub);
     mem_free(s);
 }
 
@@ -214,7 +227,7 @@ struct addr ads_server_addr(const struct ads_server *s)
 
 void ads_server_apply(struct ads_server *s, struct world *w)
 {
-    delta_hub_apply(&s->hub, w);
+    ads_hub_apply(&s->hub, w);
     metric_add(s->metrics->pushes, 1);
 }
 
@@ -225,7 +238,7 @@ void ads_server_drain(struct ads_server *s, void (*on_drained)(void *ctx), void 
     s->drain_ctx = ctx;
     listener_close(&s->listener);
     listener_close(&s->twin);
-    delta_hub_finish(&s->hub, GRPC_UNAVAILABLE, STR("the api is shutting down"));
+    ads_hub_finish(&s->hub, GRPC_UNAVAILABLE, STR("the api is shutting down"));
     list_for_each(node, &s->connections) {
         h2_session_drain(list_entry(node, struct connection, in_server)->session, CLOSE_SHUTDOWN);
     }

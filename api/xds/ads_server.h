@@ -4,9 +4,8 @@
 /*
  * The Aggregated Discovery Service (xDS v3) over plain HTTP/2: takes connections, knows the methods, ends in order.
  *
- *     listener ─▶ h2 session ─▶ /envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources ─▶ delta_stream
- *
- * The state-of-the-world method is answered UNIMPLEMENTED.
+ *     listener ─▶ h2 session ─┬─ …/DeltaAggregatedResources ──▶ delta_stream   (our proxies)
+ *                             └─ …/StreamAggregatedResources ─▶ sotw_stream    (gRPC's own xDS clients)
  *
  * Owner:   the program.
  * Threads: the loop's.

@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * What proxies send to the api's ADS stream. Input: messages, each behind two bytes of length. The api answers or ends the stream; nothing
- * outlives it.
+ * What clients send to the api's ADS stream. Input: which protocol, then messages, each behind two bytes of length. The api answers or
+ * ends the stream; nothing outlives it.
  */
 
 #include "api/metrics.h"
 #include "api/model/model.h"
-#include "api/xds/delta_stream.h"
+#include "api/xds/ads_stream.h"
 #include "base/log.h"
 #include "session_pair.h"
 
-#define METHOD "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 #define SUBSCRIPTIONS_MAX 50
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct delta_hub hub;
+static const struct ads_protocol *protocol;
+static struct ads_hub hub;
 static struct grpc_call *call;
 
 static void on_request(struct h2_session *session, struct h2_stream *stream, struct h2_headers *headers, bool is_end)
 {
     (void)session;
-    delta_stream_accept(&hub, stream, headers, is_end, "fuzz");
+    ads_stream_accept(&hub, protocol, stream, headers, is_end, "fuzz");
 }
 
 static void on_message(struct grpc_call *c, const uint8_t *bytes, size_t len)
@@ -80,17 +80,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct world *world = make_world();
     int error = 0;
 
+    protocol = size > 0 && data[0] == 's' ? &sotw_protocol : &delta_protocol;
     pair_open(&pair, &server_ops);
     api_metrics_init(&metrics);
-    delta_hub_init(&hub, pair.loop, resources, &metrics, (struct delta_limits){.subscriptions = SUBSCRIPTIONS_MAX});
-    delta_hub_apply(&hub, world);
+    ads_hub_init(&hub, pair.loop, resources, &metrics, (struct ads_limits){.subscriptions = SUBSCRIPTIONS_MAX});
+    ads_hub_apply(&hub, world);
     pair_turn(&pair, 2);
-    call = grpc_call_start(pair.client, STR("api"), STR(METHOD), 1 << 20, &call_ops, NULL, &error);
+    call = grpc_call_start(pair.client, STR("api"), str_from(protocol->path), 1 << 20, &call_ops, NULL, &error);
     assert(call != NULL);
-    send_messages(&pair, data, size);
-    delta_hub_cut(&hub);
+    send_messages(&pair, data + (size > 0), size - (size > 0));
+    ads_hub_cut(&hub);
     grpc_call_cancel(&call);
-    delta_hub_deinit(&hub);
+    ads_hub_deinit(&hub);
     assert(metric_value(metrics.streams) == 0);
     pair_close(&pair);
     api_metrics_deinit(&metrics);

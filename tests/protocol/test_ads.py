@@ -266,8 +266,8 @@ class Limits(Case):
             next(call)
         self.assertEqual(caught.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
 
-    def test_the_other_method_is_not_served(self):
-        call = self.api.channel().stream_stream(ads.SERVICE + "StreamAggregatedResources")(iter([b""]))
+    def test_another_method_is_not_served(self):
+        call = self.api.channel().stream_stream(ads.SERVICE + "OtherResources")(iter([b""]))
         with self.assertRaises(grpc.RpcError) as caught:
             next(call)
         self.assertEqual(caught.exception.code(), grpc.StatusCode.UNIMPLEMENTED)

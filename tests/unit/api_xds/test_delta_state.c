@@ -21,7 +21,7 @@ static struct delta_state state;
 static unsigned dues;
 static char line[1024];
 
-static void on_due(struct delta_state *s)
+static void on_due(struct interests *s)
 {
     (void)s;
     dues++;
@@ -32,8 +32,7 @@ static void setup(void)
     fixture_setup();
     topics_init(&topics);
     api_metrics_init(&metrics);
-    delta_state_init(&state, &topics, the_resources, &metrics, 100);
-    state.on_due = on_due;
+    delta_state_init(&state, &topics, the_resources, &metrics, 100, on_due);
     dues = 0;
 }
 
@@ -50,7 +49,7 @@ static void teardown(void)
 
 static void subscribe(enum resource_type type, const char *name)
 {
-    ck_assert_int_eq(delta_state_subscribe(&state, type, str_from(name)), DELTA_TAKEN);
+    ck_assert_int_eq(delta_state_subscribe(&state, type, str_from(name)), INTEREST_TAKEN);
 }
 
 static const char *next(void)
@@ -132,9 +131,8 @@ START_TEST(nothing_is_told_before_the_store_is_synced)
     enum resource_type type;
 
     delta_response_init(&response);
-    delta_state_init(&early, &topics, unsynced, &metrics, 100);
-    early.on_due = on_due;
-    ck_assert_int_eq(delta_state_subscribe(&early, RESOURCE_LISTENER, STR("10.0.0.1:1")), DELTA_TAKEN);
+    delta_state_init(&early, &topics, unsynced, &metrics, 100, on_due);
+    ck_assert_int_eq(delta_state_subscribe(&early, RESOURCE_LISTENER, STR("10.0.0.1:1")), INTEREST_TAKEN);
     ck_assert(!delta_state_next(&early, &the_view, &type, &response));
     delta_state_deinit(&early);
     delta_response_deinit(&response);
@@ -149,7 +147,7 @@ START_TEST(subscribing_again_tells_again)
     next();
     subscribe(RESOURCE_ENDPOINTS, NAME);
     ck_assert_str_eq(next(), "endpoints +" NAME);
-    ck_assert_uint_eq(state.subscription_count, 1);
+    ck_assert_uint_eq(state.names.count, 1);
 }
 END_TEST
 
@@ -285,15 +283,15 @@ END_TEST
 
 START_TEST(more_than_fits_a_response_goes_into_several)
 {
-    char name[DELTA_NAME_MAX];
+    char name[INTEREST_NAME_MAX];
     unsigned responses = 0;
 
-    state.max_subscriptions = 10000;
+    state.names.max = 10000;
     memset(name, 'x', sizeof name);
     for (unsigned i = 0; i < 3000; i++) {
         snprintf(name, sizeof name, "%u", i);
         name[strlen(name)] = 'x';
-        ck_assert_int_eq(delta_state_subscribe(&state, RESOURCE_LISTENER, (struct str){name, sizeof name}), DELTA_TAKEN);
+        ck_assert_int_eq(delta_state_subscribe(&state, RESOURCE_LISTENER, (struct str){name, sizeof name}), INTEREST_TAKEN);
     }
     for (;;) {
         struct delta_response response;
@@ -303,7 +301,7 @@ START_TEST(more_than_fits_a_response_goes_into_several)
         delta_response_init(&response);
         is_more = delta_state_next(&state, &the_view, &type, &response);
         responses += is_more;
-        ck_assert_uint_le(response.bytes, DELTA_RESPONSE_BYTES + 2 * DELTA_NAME_MAX);
+        ck_assert_uint_le(response.bytes, DELTA_RESPONSE_BYTES + 2 * INTEREST_NAME_MAX);
         delta_response_deinit(&response);
         if (!is_more) {
             break;
@@ -315,15 +313,16 @@ END_TEST
 
 START_TEST(limits_are_kept)
 {
-    char long_name[DELTA_NAME_MAX + 1] = {'x'};
+    char long_name[INTEREST_NAME_MAX + 1] = {'x'};
 
-    state.max_subscriptions = 2;
+    state.names.max = 2;
     subscribe(RESOURCE_LISTENER, "a:1");
     subscribe(RESOURCE_ROUTE, "b:1");
-    ck_assert_int_eq(delta_state_subscribe(&state, RESOURCE_CLUSTER, STR("c")), DELTA_TOO_MANY);
-    ck_assert_int_eq(delta_state_subscribe(&state, RESOURCE_ROUTE, STR("b:1")), DELTA_TAKEN);
-    ck_assert_int_eq(delta_state_subscribe(&state, RESOURCE_CLUSTER, STR("")), DELTA_BAD_NAME);
-    ck_assert_int_eq(delta_state_subscribe(&state, RESOURCE_CLUSTER, (struct str){long_name, sizeof long_name}), DELTA_BAD_NAME);
+    ck_assert_int_eq(delta_state_subscribe(&state, RESOURCE_CLUSTER, STR("c")), INTEREST_TOO_MANY);
+    ck_assert_int_eq(delta_state_subscribe(&state, RESOURCE_ROUTE, STR("b:1")), INTEREST_TAKEN);
+    ck_assert_int_eq(delta_state_subscribe(&state, RESOURCE_CLUSTER, STR("")), INTEREST_BAD_NAME);
+    ck_assert_int_eq(delta_state_subscribe(&state, RESOURCE_CLUSTER, (struct str){long_name, sizeof long_name}),
+                     INTEREST_BAD_NAME);
 }
 END_TEST
 
@@ -331,7 +330,7 @@ START_TEST(the_star_subscribes_to_nothing)
 {
     put_checkout();
     subscribe(RESOURCE_CLUSTER, "*");
-    ck_assert_uint_eq(state.subscription_count, 0);
+    ck_assert_uint_eq(state.names.count, 0);
     ck_assert_str_eq(next(), "");
 }
 END_TEST
