@@ -69,6 +69,53 @@ class Aged(RawMesh):
         self.assertEqual(held[0].connection.wait_closed(), "eof")
 
 
+class Leaving(RawMesh):
+    def publish(self, service, rows):
+        self.mesh.publish(rows, name=service.name, vips=(service.vip,), port=50051, target_port=service.port)
+
+    def knows(self, service, count):
+        wait_until(lambda: self.proxy.metric("endpoints", service=f"shop/{service.name}:50051", state="ready") == count,
+                   f"{count} endpoints known")
+
+    def test_an_endpoint_that_leaves_finishes_its_streams_and_gets_nothing_new(self):
+        held = []
+        service = self.service(2, [held.append])
+        client = self.client(service)
+        asked = client.unary()
+        wait_until(lambda: held, "a request")
+        leaving = held[0].connection
+        ip = next(ip for ip, server in service.servers.items() if leaving in server.connections)
+        self.publish(service, [row for row in service.rows if row[1] != ip])
+        self.knows(service, 1)
+        for _ in range(20):
+            self.assert_fine(client.unary())
+        self.assertEqual(len(leaving.streams), 1)
+        succeed(held[0])
+        self.assert_fine(asked)
+        self.assertEqual(leaving.wait_closed(), "eof")
+
+    def test_an_endpoint_that_returns_with_a_stream_open_is_used_again(self):
+        held = []
+        service = self.service(2, [held.append])
+        client = self.client(service)
+        asked = client.unary()
+        wait_until(lambda: held, "a request")
+        ip = next(ip for ip, server in service.servers.items() if held[0].connection in server.connections)
+        self.publish(service, [row for row in service.rows if row[1] != ip])
+        self.knows(service, 1)
+        self.publish(service, service.rows)
+        self.knows(service, 2)
+        service.then = held.append
+        more = [client.unary() for _ in range(7)]
+        wait_until(lambda: len(held) == 8, "all requests at the endpoints")
+        self.assertEqual([len(c.streams) for c in service.servers[ip].connections], [1, 3], "four on each endpoint, the first counted")
+        self.assertEqual(self.proxy.metric("endpoint_in_flight", service=f"shop/{service.name}:50051"), 8)
+        for stream in held:
+            succeed(stream)
+        for stream in (asked, *more):
+            self.assert_fine(stream)
+
+
 class LetGoByTheEndpoint(RawMesh):
     def test_an_endpoint_that_closes_after_each_answer_costs_no_request(self):
         """Its GOAWAY, or only its FIN, crosses the next request again and again."""
