@@ -2,60 +2,32 @@
 
 /* outrigger-proxy: settings, then the program, then its exit status (0 after a drain, 1 if it could not start, 2 for bad settings). */
 
-#include <stdio.h>
-#include <unistd.h>
-
 #include "app/program.h"
+#include "base/launch.h"
 #include "base/log.h"
 
-#define OUTPUT_MAX ((size_t)256 * 1024)
-
-static int refuse(struct text *out)
+static bool validate(const void *settings, struct text *ret_error)
 {
-    fprintf(stderr, "outrigger-proxy: %s\n", out->p);
-    return 2;
+    return config_validate(settings, ret_error);
 }
 
-static int run(const struct proxy_settings *settings)
+static int run(const void *settings)
 {
     struct program *p = program_new(settings);
 
     if (p == NULL) {
-        return 1;
+        return LAUNCH_FAILED;
     }
     program_run(p);
     program_free(p);
     log_info(LOG_APP, NULL, "stopped");
-    return 0;
-}
-
-static int configure_and_run(int argc, char **argv, struct proxy_settings *settings, struct text *out)
-{
-    switch (settings_parse(&proxy_program, argc, argv, environ, settings, out)) {
-    case SETTINGS_EXIT:
-        fputs(out->p, stdout);
-        return 0;
-    case SETTINGS_ERROR:
-        return refuse(out);
-    case SETTINGS_OK:
-        break;
-    }
-    if (!config_validate(settings, out) || log_set_levels(str_from(settings->log_level), out) < 0) {
-        return refuse(out);
-    }
-    log_set_format(settings->log_format == 0 ? LOG_TEXT : LOG_JSON);
-    return run(settings);
+    return LAUNCH_DONE;
 }
 
 int main(int argc, char **argv)
 {
     struct proxy_settings settings = {0};
-    struct text out;
-    int status;
+    struct launch it = {&proxy_program, &settings, validate, run};
 
-    text_init(&out, OUTPUT_MAX);
-    status = configure_and_run(argc, argv, &settings, &out);
-    settings_deinit(&proxy_program, &settings);
-    text_deinit(&out);
-    return status;
+    return launch(&it, argc, argv);
 }

@@ -5,9 +5,9 @@
  */
 
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/launch.h"
 #include "base/log.h"
 #include "init/check.h"
 #include "init/init_settings.h"
@@ -15,8 +15,6 @@
 #include "init/rules.h"
 
 #define MESSAGE_MAX 8192
-
-enum { STATUS_DONE, STATUS_FAILED, STATUS_SETTINGS };
 
 /* The three things an action can say about a family. */
 enum verdict { VERDICT_DONE, VERDICT_MISSING, VERDICT_FAILED };
@@ -94,7 +92,7 @@ static int run_action(const struct action *a, const struct init_settings *s)
     if (failed == 0 && done == 0) {
         log_error(LOG_INIT, NULL, "no address family is left");
     }
-    return failed == 0 && done > 0 ? STATUS_DONE : STATUS_FAILED;
+    return failed == 0 && done > 0 ? LAUNCH_DONE : LAUNCH_FAILED;
 }
 
 static int dry_run(const struct init_settings *s)
@@ -109,11 +107,12 @@ static int dry_run(const struct init_settings *s)
             rules_write(s, families[i], STR(""), &out);
         }
     }
-    return fputs(out.p, stdout) >= 0 && fflush(stdout) == 0 ? STATUS_DONE : STATUS_FAILED;
+    return fputs(out.p, stdout) >= 0 && fflush(stdout) == 0 ? LAUNCH_DONE : LAUNCH_FAILED;
 }
 
-static int run(const struct init_settings *s)
+static int run(const void *settings)
 {
+    const struct init_settings *s = settings;
     CLEANUP_TEXT struct text problem;
 
     text_init(&problem, MESSAGE_MAX);
@@ -125,40 +124,20 @@ static int run(const struct init_settings *s)
     }
     if (!iptables_is_permitted(&problem)) {
         log_error(LOG_INIT, NULL, "%s", problem.p);
-        return STATUS_FAILED;
+        return LAUNCH_FAILED;
     }
     return run_action(s->remove ? &action_remove : &action_apply, s);
 }
 
-static bool set_up_log(const struct init_settings *s, struct text *ret_error)
+static bool validate(const void *settings, struct text *ret_error)
 {
-    log_set_format(s->log_format == LOG_JSON ? LOG_JSON : LOG_TEXT);
-    return log_set_levels(str_from(s->log_level), ret_error) == 0;
+    return init_settings_validate(settings, ret_error);
 }
 
 int main(int argc, char **argv)
 {
     struct init_settings settings = {0};
-    CLEANUP_TEXT struct text out;
-    int status;
+    struct launch it = {&init_program, &settings, validate, run};
 
-    text_init(&out, RULES_TEXT_MAX);
-    switch (settings_parse(&init_program, argc, argv, environ, &settings, &out)) {
-    case SETTINGS_EXIT:
-        fputs(out.p, stdout);
-        return fflush(stdout) == 0 ? STATUS_DONE : STATUS_FAILED;
-    case SETTINGS_ERROR:
-        fprintf(stderr, "outrigger-init: %s\n", out.p);
-        return STATUS_SETTINGS;
-    case SETTINGS_OK:
-        break;
-    }
-    if (!init_settings_validate(&settings, &out) || !set_up_log(&settings, &out)) {
-        fprintf(stderr, "outrigger-init: %s\n", out.p);
-        status = STATUS_SETTINGS;
-    } else {
-        status = run(&settings);
-    }
-    settings_deinit(&init_program, &settings);
-    return status;
+    return launch(&it, argc, argv);
 }
