@@ -34,7 +34,7 @@ struct direction_metrics {
     struct metric *to_server_bytes;
     struct metric *to_client_bytes;
     struct metric *detections[DETECT_LABEL_COUNT];
-    struct metric *closes[CLOSE_REASON_COUNT]; /* NULL until first used */
+    struct metric *closes[CLOSE_REASON_COUNT];   /* NULL until first used */
     struct metric *refusals[CLOSE_REASON_COUNT]; /* NULL until first used */
 };
 

@@ -11,9 +11,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "h2/grpc_call.h"
+#include "net/dial.h"
 #include "policy/backoff.h"
 #include "xds/ads_request.h"
-#include "net/dial.h"
 
 #define REQUEST_NAMES_MAX 2000 /* of a change; a first request must name all */
 #define REASONS_MAX 4096
