@@ -101,7 +101,8 @@ void attempt_connection_ready(struct pool_waiter *w, struct h2_session *session,
     }
 }
 
-void attempt_send_on(struct exchange *x, struct h2_session *session)
+/* Sends what there is of the request. */
+static void send_on(struct exchange *x, struct h2_session *session)
 {
     bool is_repeatable = x->cluster != NULL;
     bool is_whole = x->is_request_ended && x->copy.len == 0 && x->trailers == NULL;
@@ -131,6 +132,16 @@ void attempt_send_on(struct exchange *x, struct h2_session *session)
     } else if (x->is_request_ended && !is_whole) {
         h2_stream_send_end(x->server);
     }
+}
+
+void attempt_send_on(struct exchange *x, struct h2_session *session)
+{
+    if (h2_headers_find(x->request, STR(":protocol")) != NULL && !h2_session_takes_connect(session)) {
+        exchange_answer(x, CLOSE_NO_EXTENDED_CONNECT, false);
+        attempt_over(x, ATTEMPT_UNPROCESSED);
+        return;
+    }
+    send_on(x, session);
 }
 
 void attempt_deliver(struct exchange *x, struct endpoint *e)

@@ -30,6 +30,9 @@ static void on_app_settings(struct h2_session *app)
         http_side_serve(h);
     }
     mirror_limit(h);
+    if (h2_session_takes_connect(app)) {
+        h2_session_offer_connect(h->session);
+    }
 }
 
 /* The app's GOAWAY becomes ours: the peer opens its next streams on a new connection, and so on a new one to the app. */

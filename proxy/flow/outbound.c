@@ -41,6 +41,8 @@ void outbound_http_start(struct connection *c, struct snapshot *snapshot)
         take_snapshot(h, snapshot);
     }
     http_side_serve(h);
+    /* Which endpoints there will be is not known yet; one that does not take it is found out when it is picked (attempt.c). */
+    h2_session_offer_connect(h->session);
 }
 
 void outbound_http_update(struct connection *c, struct snapshot *snapshot)
@@ -58,6 +60,14 @@ void outbound_http_update(struct connection *c, struct snapshot *snapshot)
     http_side_drain(c->http, CLOSE_DRAINED);
 }
 
+/* CONNECT has no path and OPTIONS may have "*" (RFC 9113 §8.3.1): for routes both are the root. */
+static struct str path_of(const struct h2_headers *request)
+{
+    struct str path = h2_headers_value(request, STR(":path"));
+
+    return path.len > 0 && path.p[0] == '/' ? path : STR("/");
+}
+
 struct cluster *outbound_route(struct http_side *h, const struct h2_headers *request)
 {
     int64_t backend;
@@ -65,8 +75,7 @@ struct cluster *outbound_route(struct http_side *h, const struct h2_headers *req
     if (h->snapshot == NULL) {
         return h->original;
     }
-    backend = route_select(h->snapshot->routes, h2_request_authority(request), h2_headers_value(request, STR(":path")),
-                           loop_rng(h->worker->loop));
+    backend = route_select(h->snapshot->routes, h2_request_authority(request), path_of(request), loop_rng(h->worker->loop));
     return backend >= 0 && (size_t)backend < h->cluster_count ? h->clusters[backend] : NULL;
 }
 

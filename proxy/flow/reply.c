@@ -25,6 +25,9 @@ unsigned reply_http_status(enum close_reason reason)
     if (reason == CLOSE_NO_ROUTE) {
         return 404;
     }
+    if (reason == CLOSE_NO_EXTENDED_CONNECT) {
+        return 501; /* RFC 9220 §3: what an unknown :protocol gets */
+    }
     if (reason == CLOSE_CONNECT_TIMEOUT || reason == CLOSE_PEER_TIMEOUT ||
         close_reason_grpc_status(reason) == GRPC_DEADLINE_EXCEEDED) {
         return 504;

@@ -114,7 +114,9 @@ void h2_session_start(struct h2_session *s)
     s->is_started = true;
     if (s->role == H2_SERVER) {
         settings[count++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, s->offered_streams};
-        settings[count++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1};
+        if (s->offers_connect) {
+            settings[count++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1};
+        }
     } else {
         settings[count++] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_ENABLE_PUSH, 0};
     }
@@ -401,6 +403,25 @@ bool h2_session_is_going_away(const struct h2_session *s)
 struct usec h2_session_last_activity(const struct h2_session *s)
 {
     return s->quiet_since;
+}
+
+bool h2_session_takes_connect(const struct h2_session *s)
+{
+    return s->ng != NULL && nghttp2_session_get_remote_settings(s->ng, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
+}
+
+void h2_session_offer_connect(struct h2_session *s)
+{
+    nghttp2_settings_entry entry = {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1};
+
+    if (s->offers_connect || !h2_session_is_live(s)) {
+        return;
+    }
+    s->offers_connect = true;
+    if (s->is_started) {
+        nghttp2_submit_settings(s->ng, NGHTTP2_FLAG_NONE, &entry, 1);
+        h2_session_dirty(s);
+    } /* otherwise the first SETTINGS carry it */
 }
 
 void h2_session_offer_streams(struct h2_session *s, uint32_t max_concurrent_streams)

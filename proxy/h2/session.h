@@ -167,6 +167,12 @@ uint32_t h2_session_peer_max_streams(const struct h2_session *s);
 bool h2_session_is_going_away(const struct h2_session *s); /* GOAWAY received or sent, or closing */
 struct usec h2_session_last_activity(const struct h2_session *s);
 
+/* Client: the peer has announced extended CONNECT (RFC 8441): requests with :protocol may be sent. */
+bool h2_session_takes_connect(const struct h2_session *s);
+
+/* Server: announces extended CONNECT to the peer. It cannot be taken back. */
+void h2_session_offer_connect(struct h2_session *s);
+
 /* Server: changes MAX_CONCURRENT_STREAMS offered to the peer. */
 void h2_session_offer_streams(struct h2_session *s, uint32_t max_concurrent_streams);
 

@@ -75,6 +75,7 @@ struct h2_session {
     struct h2_guard guard;
 
     uint32_t offered_streams;
+    bool offers_connect;      /* server: extended CONNECT */
     enum close_reason reason; /* of the end, once one is decided */
     uint32_t close_error;     /* of the GOAWAY that goes first; H2_NO_ERROR: none */
     uint32_t goaway_sent_error;

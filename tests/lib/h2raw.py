@@ -161,9 +161,11 @@ class Stream:
         self.data_sizes = []    # of DATA frames, without padding
         self.parts = []
         self.body_len = 0
+        self.uncredited = 0
         self.body_sum = 0
         self.is_ended = False   # END_STREAM came
         self.reset_code = None  # RST_STREAM came
+        self.has_reset = False  # RST_STREAM was sent
         self.send_window = connection.peer_settings.get(INITIAL_WINDOW_SIZE, 65535)
 
     # -- orders --
@@ -182,19 +184,25 @@ class Stream:
 
     def body(self, payload, end=True, size=16384):
         """As many DATA frames as it takes, each as soon as both windows allow it."""
-        at, view = 0, memoryview(payload)
+        at, view, pieces = 0, memoryview(payload), []
         while at < len(payload):
-            n = self.connection.spend(self, min(size, len(payload) - at))
-            flag = END_STREAM if end and at + n == len(payload) else 0
-            self.connection.send(frame(DATA, flag, self.id, b"") if n == 0 else
-                                 b"".join((struct.pack(">I", n)[1:], struct.pack(">BBI", DATA, flag, self.id), view[at:at + n])))
-            at += n
+            left = self.connection.spend(self, min(8 * size, len(payload) - at))  # some frames at once: large bodies should not take long
+            while left:
+                n = min(size, left)
+                flag = END_STREAM if end and at + n == len(payload) else 0
+                pieces += [struct.pack(">I", n)[1:], struct.pack(">BBI", DATA, flag, self.id), view[at:at + n]]
+                at, left = at + n, left - n
+            self.connection.send(*pieces)
+            pieces.clear()
         if not payload and end:
             self.connection.send(frame(DATA, END_STREAM, self.id))
         return self
 
     def reset(self, code=CANCEL):
         self.connection.send(frame(RST_STREAM, 0, self.id, struct.pack(">I", code)))
+        with self.connection.changed:
+            self.has_reset = True
+            self.connection.changed.notify_all()  # who waits for its window
         return self
 
     def credit(self, size):
@@ -257,6 +265,10 @@ class Stream:
     @property
     def is_over(self):
         return self.is_ended or self.reset_code is not None or self.connection.closed is not None
+
+    @property
+    def is_gone(self):
+        return self.reset_code is not None or self.has_reset or self.connection.closed is not None
 
     def how(self):
         if self.reset_code is not None:
@@ -335,16 +347,16 @@ class Connection:
         """Of the connection."""
         return self.send(frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", size)))
 
-    def spend(self, stream, size, wait=True):
-        """Takes up to `size` bytes out of both windows, at least one if there is to be waited for it."""
+    def spend(self, stream, size, least=1, wait=True):
+        """Takes up to `size` bytes out of both windows, at least `least` if there is to be waited for it."""
         with self.changed:
             if wait:
-                self.wait_locked(lambda: min(stream.send_window, self.send_window) > 0 or stream.reset_code is not None or self.closed,
-                                 f"window on stream {stream.id}")
-                assert not self.closed and stream.reset_code is None, f"stream {stream.id} {stream.how()} while sending"
+                self.wait_locked(lambda: min(stream.send_window, self.send_window) >= least or stream.is_gone, f"window on stream {stream.id}")
+                assert not stream.is_gone, f"stream {stream.id} {stream.how()} while sending"
                 size = min(size, stream.send_window, self.send_window)
             stream.send_window -= size
             self.send_window -= size
+            self.changed.notify_all()
         return size
 
     # -- waiting --
@@ -470,8 +482,10 @@ class Connection:
         if self.keep:
             stream.parts.append(payload)
         stream.is_ended = stream.is_ended or bool(f.flags & END_STREAM)
-        if self.has_credit and f.payload:
-            update = struct.pack(">I", len(f.payload))
+        stream.uncredited += len(f.payload)
+        if self.has_credit and stream.uncredited and (self.keep or stream.is_ended or stream.uncredited >= 32768):
+            update = struct.pack(">I", stream.uncredited)
+            stream.uncredited = 0
             self.send_soon(frame(WINDOW_UPDATE, 0, 0, update) + (b"" if stream.is_ended else frame(WINDOW_UPDATE, 0, f.stream, update)))
 
     def take_headers(self, f):

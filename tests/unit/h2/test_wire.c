@@ -55,10 +55,39 @@ START_TEST(a_server_announces_its_options_first)
     ck_assert_uint_eq(setting(&f, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE), 200000);
     ck_assert_uint_eq(setting(&f, NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE), 12345);
     ck_assert_uint_eq(setting(&f, NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES), 1);
-    ck_assert_uint_eq(setting(&f, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL), 1);
+    ck_assert_uint_eq(setting(&f, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL), UINT32_MAX); /* not unless it is offered */
     f = raw_expect(&peer, RAW_WINDOW);
     ck_assert_uint_eq(f.stream, 0);
     ck_assert_uint_eq(raw_u32(f.payload), (1 << 20) - 65535);
+}
+END_TEST
+
+START_TEST(extended_connect_is_offered_at_any_time_and_once)
+{
+    struct raw_frame f;
+
+    serve_raw();
+    f = raw_expect(&peer, RAW_SETTINGS);
+    ck_assert_uint_eq(setting(&f, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL), UINT32_MAX);
+    h2_session_offer_connect(server.session);
+    settle();
+    do {
+        f = raw_expect(&peer, RAW_SETTINGS);
+    } while ((f.flags & RAW_ACK) != 0);
+    ck_assert_uint_eq(setting(&f, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL), 1);
+    h2_session_offer_connect(server.session);
+    settle();
+    ck_assert(!raw_next(&peer, &f) || f.type != RAW_SETTINGS);
+}
+END_TEST
+
+START_TEST(a_client_knows_whether_extended_connect_is_taken)
+{
+    call_raw();
+    ck_assert(!h2_session_takes_connect(client.session));
+    raw_settings(&peer, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1);
+    settle();
+    ck_assert(h2_session_takes_connect(client.session));
 }
 END_TEST
 
@@ -327,7 +356,8 @@ START_TEST(a_flood_of_pings_without_reading_ends_the_session)
 }
 END_TEST
 
-UNIT_MAIN("wire", setup, teardown, a_server_announces_its_options_first, a_client_starts_with_preface_and_settings_without_push,
+UNIT_MAIN("wire", setup, teardown, a_server_announces_its_options_first, extended_connect_is_offered_at_any_time_and_once,
+          a_client_knows_whether_extended_connect_is_taken, a_client_starts_with_preface_and_settings_without_push,
           bytes_read_before_the_session_come_first, a_request_may_come_one_byte_at_a_time, what_is_not_http2_ends_the_session,
           a_frame_error_is_told_before_the_end, streams_above_a_goaways_last_id_are_unprocessed,
           a_request_ordered_as_the_goaway_comes_is_unprocessed, a_peer_that_vanishes_mid_stream_is_reported,
