@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/container.h"
 #include "flow/cluster.h"
 
 #define NO_STATUS GRPC_STATUS_COUNT
@@ -28,6 +29,24 @@ void service_metrics_deinit(struct service_metrics *m)
     }
 }
 
+/* The status codes that are registered, from and to. What else an endpoint sends shares a series with its hundred: it could send any. */
+static const struct {
+    unsigned first;
+    unsigned last;
+} registered[] = {{200, 208}, {226, 226}, {300, 308}, {400, 418}, {421, 426},
+                  {428, 429}, {431, 431}, {451, 451}, {500, 508}, {510, 511}};
+
+static void http_label(unsigned status, char *label, size_t size)
+{
+    for (size_t i = 0; i < ARRAY_LEN(registered); i++) {
+        if (status >= registered[i].first && status <= registered[i].last) {
+            snprintf(label, size, "%u", status);
+            return;
+        }
+    }
+    snprintf(label, size, "%uxx", status / 100);
+}
+
 static struct metric *requests_series(struct service_metrics *m, int grpc_status, unsigned http_status)
 {
     char grpc[12] = "";
@@ -38,7 +57,7 @@ static struct metric *requests_series(struct service_metrics *m, int grpc_status
         snprintf(grpc, sizeof grpc, "%d", grpc_status);
     }
     if (http_status > 0) {
-        snprintf(http, sizeof http, "%u", http_status);
+        http_label(http_status, http, sizeof http);
     }
     return metric_get(m->shard, METRIC_REQUESTS, labels);
 }

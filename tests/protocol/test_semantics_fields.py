@@ -140,5 +140,20 @@ class Indexing:
             self.assertEqual(asked.wait_end().fields, [(b":status", b"200"), (b"name-%d" % (i % 20), b"w" * 700)])
 
 
+@on_both_sides
+class Series:
+    def test_nothing_that_a_peer_writes_becomes_a_series(self):
+        """Authorities, paths, methods and statuses are anybody's choice: they may not cost memory, or a scrape its size."""
+        asked, served = self.begin(get_fields(), end=True)
+        served.headers([(":status", "299"), ("grpc-status", "17")], end=True)
+        asked.wait_end()
+        before = set(self.proxy.metrics())
+        for i in range(100):
+            asked, served = self.again(asked, served, get_fields(f"/{i}", f"host-{i}", method=f"M{i}"), end=True)
+            served.headers([(":status", str(230 + i % 70)), ("grpc-status", str(18 + i)), ("server", f"s{i}")], end=True)
+            asked.wait_end()
+        self.assertEqual(set(self.proxy.metrics()) - before, set())
+
+
 if __name__ == "__main__":
     unittest.main()
