@@ -35,6 +35,10 @@ bool config_validate(const struct proxy_settings *s, struct text *ret_error)
         text_printf(ret_error, "--connection-window-bytes must not be less than --stream-window-bytes");
         return false;
     }
+    if (s->buffer_bytes < s->connection_buffer_bytes) {
+        text_printf(ret_error, "--buffer-bytes must not be less than --connection-buffer-bytes");
+        return false;
+    }
     return true;
 }
 
@@ -59,6 +63,7 @@ static struct h2_options h2_of(const struct proxy_settings *s)
         .max_concurrent_streams = (uint32_t)s->max_streams,
         .stream_window_bytes = (uint32_t)s->stream_window_bytes,
         .connection_window_bytes = (uint32_t)s->connection_window_bytes,
+        .max_window_bytes = (uint32_t)s->max_window_bytes,
         .max_header_list_bytes = (uint32_t)s->max_header_bytes,
         .out_buffer_bytes = OUT_BUFFER_BYTES,
         .stall_timeout = s->stall_timeout,
@@ -92,6 +97,7 @@ void config_flow_options(const struct proxy_settings *s, struct flow_options *re
         .retry_attempts = (uint32_t)s->retry_limit,
         .retry_buffer_bytes = s->retry_buffer_bytes,
         .retry_process_bytes = s->retry_process_bytes / s->workers,
+        .connection_buffer_bytes = s->connection_buffer_bytes,
         .has_endpoint_metrics = s->endpoint_metrics,
         .has_forwarded_for = s->forwarded_for,
         .server = h2,

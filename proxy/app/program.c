@@ -170,6 +170,8 @@ static void make_parts(struct program *p)
 
     config_flow_options(p->settings, &p->options);
     p->options.max_connections = connections_allowed(p->settings);
+    byte_budget_init(&p->buffers, p->settings->buffer_bytes);
+    p->options.buffers = &p->buffers;
     config_discovery_options(p->settings, &discovery);
     p->worker_count = (unsigned)p->settings->workers;
     p->control = loop_new(random_seed());

@@ -36,6 +36,7 @@ struct program {
     struct loop *control;
     struct metrics *metrics;
     struct program_metrics own;
+    struct byte_budget buffers; /* shared by all workers */
     struct load_registry *loads;
     struct discovery *discovery;
     struct worker **workers;

@@ -25,6 +25,10 @@ static struct metric *get2(struct flow_metrics *m, enum flow_family family, cons
 void flow_metrics_init(struct flow_metrics *m, struct metric_shard *shard)
 {
     *m = (struct flow_metrics){.shard = shard};
+    m->buffered = metric_get(shard, METRIC_BUFFERED, NULL);
+    m->withheld = metric_get(shard, METRIC_WITHHELD, NULL);
+    m->buffer_refusals = metric_get(shard, METRIC_BUFFER_REFUSALS, NULL);
+    m->buffer_evictions = metric_get(shard, METRIC_BUFFER_EVICTIONS, NULL);
     for (unsigned d = 0; d < DIRECTION_COUNT; d++) {
         struct direction_metrics *dm = &m->direction[d];
         const char *label = direction_label((enum direction)d);
@@ -43,6 +47,10 @@ void flow_metrics_init(struct flow_metrics *m, struct metric_shard *shard)
 
 void flow_metrics_deinit(struct flow_metrics *m)
 {
+    metric_put(&m->buffered);
+    metric_put(&m->withheld);
+    metric_put(&m->buffer_refusals);
+    metric_put(&m->buffer_evictions);
     for (unsigned d = 0; d < DIRECTION_COUNT; d++) {
         struct direction_metrics *dm = &m->direction[d];
 
@@ -64,6 +72,19 @@ void flow_metrics_deinit(struct flow_metrics *m)
             }
         }
     }
+}
+
+static void raise_to(struct metric *counter, uint64_t value)
+{
+    metric_add(counter, value - metric_value(counter));
+}
+
+void flow_metrics_buffers(struct flow_metrics *m, const struct h2_host *host)
+{
+    metric_set(m->buffered, (int64_t)host->waiting_bytes);
+    raise_to(m->withheld, host->counts.withheld);
+    raise_to(m->buffer_refusals, host->counts.refused);
+    raise_to(m->buffer_evictions, host->counts.evicted);
 }
 
 static void count_reason(struct flow_metrics *m, enum flow_family family, enum direction d, enum close_reason reason,

@@ -10,6 +10,7 @@
 
 #include "base/close_reason.h"
 #include "base/metric.h"
+#include "h2/host.h"
 #include "policy/detect.h"
 
 enum flow_family {
@@ -40,11 +41,18 @@ struct direction_metrics {
 
 struct flow_metrics {
     struct metric_shard *shard;
+    struct metric *buffered;
+    struct metric *withheld;
+    struct metric *buffer_refusals;
+    struct metric *buffer_evictions;
     struct direction_metrics direction[DIRECTION_COUNT];
 };
 
 void flow_metrics_init(struct flow_metrics *m, struct metric_shard *shard);
 void flow_metrics_deinit(struct flow_metrics *m);
+
+/* Brings those of the byte budget up to date. */
+void flow_metrics_buffers(struct flow_metrics *m, const struct h2_host *host);
 
 /* Counts the end of a connection. */
 void flow_metrics_closed(struct flow_metrics *m, enum direction d, enum close_reason reason);

@@ -15,6 +15,7 @@
 #include "base/usec.h"
 #include "h2/client_pool.h"
 #include "h2/session.h"
+#include "policy/byte_budget.h"
 #include "policy/timeouts.h"
 
 struct flow_options {
@@ -40,9 +41,13 @@ struct flow_options {
     size_t retry_buffer_bytes;  /* of a request's body kept for another attempt */
     size_t retry_process_bytes; /* of all requests together */
 
+    uint64_t connection_buffer_bytes; /* that may wait for one connection's peer */
+    struct byte_budget *buffers;      /* link: of all of them; NULL: no limits */
+
     bool has_endpoint_metrics;
     bool has_forwarded_for;
 
+    /* Each worker's own copy names its host. */
     struct h2_options server; /* sessions towards the one who dialled */
     struct pool_options pool; /* sessions towards endpoints (outbound) */
     struct h2_options app;    /* session towards the app (inbound) */

@@ -25,7 +25,24 @@ static void on_janitor(struct timer *t)
 
     cluster_table_expire(w->clusters, now);
     server_first_expire(w->server_first, now);
+    if (w->options->buffers != NULL) {
+        h2_host_tick(&w->h2);
+        flow_metrics_buffers(&w->metrics, &w->h2);
+    }
     timer_set(&w->janitor, JANITOR_PERIOD);
+}
+
+static void take_options(struct worker *w, const struct flow_options *options)
+{
+    w->options = options;
+    if (options->buffers != NULL) {
+        w->own_options = *options;
+        w->options = &w->own_options;
+        h2_host_init(&w->h2, w->loop, options->buffers, w->index, options->connection_buffer_bytes);
+        w->own_options.server.host = &w->h2;
+        w->own_options.pool.h2.host = &w->h2;
+        w->own_options.app.host = &w->h2;
+    }
 }
 
 struct worker *worker_new(unsigned index, const struct flow_options *options, struct metric_shard *shard,
@@ -35,9 +52,9 @@ struct worker *worker_new(unsigned index, const struct flow_options *options, st
 
     w->index = index;
     w->last_connection_id = index;
-    w->options = options;
     w->loop = loop_new(rng_seed);
     w->slab = loop_slab(w->loop);
+    take_options(w, options);
     w->retry_policy = retry_policy_default;
     w->retry_policy.tries_max = options->retry_attempts;
     w->detect_policy = (struct detect_policy){.silence = options->detect_silence, .hold = options->detect_hold};
@@ -68,9 +85,12 @@ void worker_free(struct worker *w)
     cluster_table_retire_all(w->clusters);
     timer_stop(&w->janitor);
     deadlines_deinit(&w->deadlines);
-    /* Sessions and pools say goodbye in their own turns; they hold no more than what one turn closes. */
+    /* Pools say goodbye in their own turns; they hold no more than what one turn closes. */
     for (unsigned turns = 0; turns < 100 && !cluster_table_is_empty(w->clusters); turns++) {
         loop_turn(w->loop, false);
+    }
+    if (w->options->buffers != NULL) {
+        h2_host_finish(&w->h2); /* clients still read what they were told last */
     }
     loop_turn(w->loop, false);
     directory_free(w->directory);

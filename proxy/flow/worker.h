@@ -19,6 +19,7 @@
 #include "flow/deadlines.h"
 #include "flow/metrics.h"
 #include "flow/options.h"
+#include "h2/host.h"
 #include "net/loop.h"
 #include "net/splice.h"
 #include "net/timer.h"
@@ -29,9 +30,11 @@
 
 struct worker {
     unsigned index;
-    const struct flow_options *options;
+    struct flow_options own_options;
+    const struct flow_options *options; /* those, or the program's where no budget is shared */
     struct loop *loop;
     struct slab *slab; /* the loop's */
+    struct h2_host h2;
     struct directory *directory;
     struct load_registry *loads; /* link: the program's */
     struct cluster_table *clusters;

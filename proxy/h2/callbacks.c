@@ -37,6 +37,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
     struct h2_stream *st;
 
     if (!h2_session_is_live(s)) {
+        h2_farewell_refuse(s, frame->hd.stream_id);
         return gate(s);
     }
     if (frame->hd.type != NGHTTP2_HEADERS) {
@@ -145,6 +146,13 @@ static enum h2_block kind_of(struct h2_session *s, struct h2_stream *st, const s
 
 static void request_received(struct h2_session *s, struct h2_stream *st, struct h2_headers *headers, bool is_end)
 {
+    if (h2_host_refuses(s)) {
+        s->host->counts.refused++;
+        st->end_reason = CLOSE_BUFFER_LIMIT;
+        h2_headers_free(&headers);
+        h2_stream_reset(st, H2_REFUSED_STREAM);
+        return;
+    }
     if (h2_request_is_sound(headers)) {
         s->ops->on_request(s, st, headers, is_end);
         return;
@@ -426,8 +434,8 @@ static int send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *h
 
     (void)ng;
     (void)frame;
-    if (!h2_session_is_live(s)) {
-        return s->is_last_words ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (!h2_session_is_live(s) && !s->is_last_words) {
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
     h2_guard_data_sent(s);
     to = h2_out_reserve(s, H2_FRAME_HEAD_SIZE + len); /* no padding: we never ask for it */

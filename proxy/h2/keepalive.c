@@ -93,5 +93,7 @@ void h2_ping_answered(struct h2_session *s, const uint8_t payload[static 8])
 {
     if (s->state == H2_STATE_NOTICED && memcmp(payload, H2_PING_DRAIN, 8) == 0) {
         h2_session_goaway_now(s, H2_NO_ERROR); /* whatever the peer sent before it knew has come */
+    } else if (memcmp(payload, H2_PING_WINDOW, 8) == 0) {
+        h2_credit_answered(s);
     }
 }

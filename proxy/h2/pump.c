@@ -75,7 +75,7 @@ uint8_t *h2_out_reserve(struct h2_session *s, size_t len)
 /* --- out --- */
 
 /* Serialises until the buffer is full or nghttp2 has nothing more. 0 or nghttp2's error. */
-static int fill(struct h2_session *s)
+int h2_pump_fill(struct h2_session *s)
 {
     while (!h2_out_is_full(s)) {
         const uint8_t *bytes;
@@ -100,7 +100,7 @@ static void write_broke(struct h2_session *s)
 }
 
 /* One send. True if the buffer is empty afterwards. */
-static bool flush(struct h2_session *s)
+bool h2_pump_flush(struct h2_session *s)
 {
     while (!out_is_empty(s)) {
         ssize_t n = s->is_write_broken ? -EPIPE : stream_send(&s->stream, s->out.bytes + s->out.start, s->out.end - s->out.start);
@@ -137,7 +137,7 @@ static void look_for_end(struct h2_session *s)
 static void pump_out(struct h2_session *s)
 {
     for (int round = 0; round < SEND_ROUNDS; round++) {
-        int r = fill(s);
+        int r = h2_pump_fill(s);
         bool was_full = h2_out_is_full(s);
 
         if (!h2_session_is_live(s)) {
@@ -147,7 +147,7 @@ static void pump_out(struct h2_session *s)
             h2_session_close(s, H2_INTERNAL_ERROR, CLOSE_INTERNAL);
             return;
         }
-        if (!flush(s)) {
+        if (!h2_pump_flush(s)) {
             return;
         }
         if (!was_full) {
@@ -157,15 +157,6 @@ static void pump_out(struct h2_session *s)
         }
     }
     h2_session_dirty(s); /* there is more; others first */
-}
-
-void h2_pump_last_words(struct h2_session *s)
-{
-    s->is_last_words = true;
-    (void)fill(s);
-    (void)flush(s);
-    s->out.start = s->out.end;
-    out_release(s);
 }
 
 /* --- in --- */
@@ -206,29 +197,13 @@ static void socket_ended(struct h2_session *s, ssize_t n)
     h2_session_close(s, H2_NO_ERROR, reason);
 }
 
-static void linger(struct h2_session *s)
-{
-    ssize_t n;
-
-    for (int round = 0; round < RECV_ROUNDS; round++) {
-        n = stream_recv(&s->stream, loop_read_buffer(s->loop), LOOP_READ_BUFFER_SIZE);
-        if (n == -EAGAIN) {
-            return;
-        }
-        if (n <= 0) {
-            h2_session_end(s);
-            return;
-        }
-    }
-}
-
 static void on_readable(struct stream *stream)
 {
     struct h2_session *s = container_of(stream, struct h2_session, stream);
     uint8_t *buf = loop_read_buffer(s->loop);
 
-    if (s->state == H2_STATE_LINGERING) {
-        linger(s);
+    if (s->state > H2_STATE_CLOSING) {
+        h2_farewell_readable(s);
         return;
     }
     if (s->preface != NULL) {
@@ -295,9 +270,14 @@ static void pump_run(struct deferred *d)
         pump_out(s);
     }
     if (s->state == H2_STATE_CLOSING) {
-        h2_session_finish(s);
+        h2_farewell_start(s);
+    } else if (s->state == H2_STATE_PARTING) {
+        h2_farewell_pump(s);
     } else if (h2_session_is_live(s)) {
         resume_reading(s);
+    }
+    if (s->state < H2_STATE_CLOSED) {
+        h2_host_account(s);
     }
 }
 
@@ -306,7 +286,7 @@ static void on_writable(struct stream *stream)
     struct h2_session *s = container_of(stream, struct h2_session, stream);
 
     stream_want_write(stream, false); /* asked for again if the socket fills up again */
-    h2_session_dirty(s);
+    loop_defer(s->loop, &s->pump);
 }
 
 void h2_pump_init(struct h2_session *s)

@@ -2,7 +2,7 @@
 
 /*
  * The life of a session. All ends pass through CLOSING: whoever finds a reason records it there, and the pump, which nobody's call stack
- * runs through, ends streams and session in order (h2_session_finish).
+ * runs through, ends streams and session in order (farewell.c).
  */
 
 #include <errno.h>
@@ -17,18 +17,17 @@
 #define OUTBOUND_ACK_MAX 1000
 #define NO_LIMIT (1 << 30) /* where the guard counts, and better: h2/guard.h */
 #define NOTICE_TIMEOUT_S 2 /* for the ACK of a drain's PING */
-#define LINGER_S 1
 
 static const struct h2_session_ops no_ops = {0};
 
 void h2_session_dirty(struct h2_session *s)
 {
-    if (s->state < H2_STATE_LINGERING) {
+    if (s->state < H2_STATE_PARTING) {
         loop_defer(s->loop, &s->pump);
     }
 }
 
-static void set_state(struct h2_session *s, enum h2_state state)
+void h2_session_set_state(struct h2_session *s, enum h2_state state)
 {
     assert(state > s->state);
     s->state = state;
@@ -130,8 +129,8 @@ static void on_end_timer(struct timer *t)
 
     if (s->state == H2_STATE_NOTICED) {
         h2_session_goaway_now(s, H2_NO_ERROR);
-    } else if (s->state == H2_STATE_LINGERING) {
-        h2_session_end(s);
+    } else if (s->state > H2_STATE_CLOSING) {
+        h2_farewell_timeout(s);
     }
 }
 
@@ -159,6 +158,8 @@ struct h2_session *h2_session_new(enum h2_role role, struct stream *from, const 
         s->preface_len = preface_len;
     }
     stream_move(&s->stream, from);
+    window_init(&s->window, options->stream_window_bytes, options->max_window_bytes);
+    h2_host_add(s);
     h2_pump_init(s);
     h2_keepalive_init(s);
     h2_guard_init(s);
@@ -182,7 +183,9 @@ static void reap(struct grave *g)
 
 void h2_session_end(struct h2_session *s)
 {
-    set_state(s, H2_STATE_CLOSED);
+    struct list *node;
+
+    h2_session_set_state(s, H2_STATE_CLOSED);
     h2_keepalive_stop(s);
     h2_guard_stop(s);
     timer_stop(&s->end_timer);
@@ -190,59 +193,32 @@ void h2_session_end(struct h2_session *s)
     stream_close(&s->stream);
     nghttp2_session_del(s->ng);
     s->ng = NULL;
+    while ((node = list_pop_front(&s->streams)) != NULL) {
+        h2_stream_end(list_entry(node, struct h2_stream, node), H2_NO_ERROR, s->reason, false); /* they have been told */
+    }
+    h2_host_remove(s);
     if (s->ops->on_closed != NULL) {
         s->ops->on_closed(s, s->reason);
     }
     loop_bury(s->loop, &s->grave, reap);
 }
 
-/* A stream that ends because its session does. */
-static void end_with_session(struct h2_session *s, struct h2_stream *st)
+void h2_session_cut(struct h2_session *s)
 {
-    bool is_unsent = s->role == H2_CLIENT && (!st->is_serialised || st->wire_offset >= s->socket_bytes);
-    uint32_t error = s->role == H2_SERVER ? H2_CANCEL : H2_INTERNAL_ERROR;
-
-    h2_stream_end(st, is_unsent ? H2_REFUSED_STREAM : error, s->reason, is_unsent);
-}
-
-static void start_lingering(struct h2_session *s)
-{
-    set_state(s, H2_STATE_LINGERING);
-    stream_shutdown_write(&s->stream);
-    stream_want_write(&s->stream, false);
-    stream_want_read(&s->stream, true);
-    timer_set(&s->end_timer, usec_from_s(LINGER_S));
-}
-
-static void say_goodbye(struct h2_session *s)
-{
-    if (s->close_error == H2_NO_ERROR) {
-        /* Behind the answers ordered in this turn: after nghttp2's own termination no stream may send any more. */
-        nghttp2_submit_goaway(s->ng, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(s->ng), H2_NO_ERROR, NULL, 0);
-    } else {
-        nghttp2_session_terminate_session(s->ng, s->close_error);
-    }
-}
-
-void h2_session_finish(struct h2_session *s)
-{
-    struct list *node;
-    bool has_farewell = s->close_error != H2_NO_ERROR || s->is_drain_ordered;
-
-    if (has_farewell && !s->is_write_broken) {
-        h2_session_start(s);
-        if (!s->is_farewell_sent && s->goaway_sent_error == H2_NO_ERROR) {
-            say_goodbye(s);
+    s->is_write_broken = true;
+    if (s->state >= H2_STATE_PARTING) {
+        if (s->state < H2_STATE_CLOSED) {
+            h2_session_end(s);
         }
-        h2_pump_last_words(s);
-    }
-    while ((node = list_pop_front(&s->streams)) != NULL) {
-        end_with_session(s, list_entry(node, struct h2_stream, node));
-    }
-    if (has_farewell && s->role == H2_SERVER && !s->is_write_broken && !s->is_abandoned) {
-        start_lingering(s); /* a client has nothing to deliver that an RST could destroy */
     } else {
-        h2_session_end(s);
+        h2_session_close(s, H2_NO_ERROR, CLOSE_SHUTDOWN);
+    }
+}
+
+void h2_session_drop_bodies(struct h2_session *s)
+{
+    list_for_each(node, &s->streams) {
+        h2_stream_drop_body(list_entry(node, struct h2_stream, node));
     }
 }
 
@@ -251,7 +227,7 @@ void h2_session_close(struct h2_session *s, uint32_t error, enum close_reason re
     if (!h2_session_is_live(s)) {
         return;
     }
-    set_state(s, H2_STATE_CLOSING);
+    h2_session_set_state(s, H2_STATE_CLOSING);
     s->reason = reason;
     s->close_error = error;
     stream_want_read(&s->stream, false);
@@ -268,16 +244,16 @@ void h2_session_abandon(struct h2_session *s, uint32_t error, enum close_reason 
         st->ops = NULL;
         st->ctx = NULL;
     }
-    if (s->state == H2_STATE_LINGERING) {
-        h2_session_end(s);
-    } else {
+    if (h2_session_is_live(s)) {
         h2_session_close(s, error, reason);
+    } else if (s->host == NULL && s->state > H2_STATE_CLOSING && s->state < H2_STATE_CLOSED) {
+        h2_session_end(s); /* nobody would wait for it */
     }
 }
 
 void h2_session_goaway_now(struct h2_session *s, uint32_t error)
 {
-    set_state(s, H2_STATE_DRAINING);
+    h2_session_set_state(s, H2_STATE_DRAINING);
     timer_stop(&s->end_timer);
     s->is_farewell_sent = true;
     nghttp2_submit_goaway(s->ng, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(s->ng), error, NULL, 0);
@@ -303,9 +279,9 @@ void h2_session_drain(struct h2_session *s, enum close_reason reason)
     s->reason = reason;
     s->is_drain_ordered = true;
     if (s->role == H2_CLIENT) {
-        set_state(s, H2_STATE_DRAINING);
+        h2_session_set_state(s, H2_STATE_DRAINING);
     } else {
-        set_state(s, H2_STATE_NOTICED);
+        h2_session_set_state(s, H2_STATE_NOTICED);
         h2_session_start(s); /* SETTINGS come first (RFC 9113 §3.4) */
         nghttp2_submit_shutdown_notice(s->ng);
         timer_set(&s->end_timer, usec_from_s(NOTICE_TIMEOUT_S));
@@ -389,7 +365,7 @@ uint32_t h2_session_capacity(const struct h2_session *s)
 {
     uint32_t max = h2_session_peer_max_streams(s);
 
-    return h2_session_is_going_away(s) || max <= s->stream_count ? 0 : max - s->stream_count;
+    return h2_session_is_going_away(s) || h2_host_refuses(s) || max <= s->stream_count ? 0 : max - s->stream_count;
 }
 
 bool h2_session_is_going_away(const struct h2_session *s)

@@ -46,10 +46,14 @@ enum h2_error {
 
 enum h2_role { H2_SERVER, H2_CLIENT };
 
+struct h2_host;
+
 struct h2_options {
     uint32_t max_concurrent_streams;  /* what we offer the peer; client: the most we open, whatever it offers */
     uint32_t stream_window_bytes;     /* window of each stream we receive on: what it can make us hold */
     uint32_t connection_window_bytes; /* of all together, on their way to us */
+    uint32_t max_window_bytes;        /* both windows grow up to this as needed (policy/window.h); 0: they stay */
+    struct h2_host *host;             /* link; NULL: none */
     uint32_t max_header_list_bytes;   /* received header blocks and trailers; announced too */
     uint32_t out_buffer_bytes;        /* the pump stops serialising DATA when this much waits for the socket */
     struct usec ping_after;           /* nothing received for this long (clients: with streams open): ask the peer. 0: never */
@@ -96,6 +100,7 @@ struct h2_stream {
     struct list out_chunks;       /* body bytes waiting to be sent */
     size_t out_bytes;             /* in out_chunks */
     size_t unconsumed;            /* received bytes not yet given back */
+    uint32_t window_bytes;        /* that the peer may send us ahead */
     uint64_t received_bytes;      /* body bytes received so far */
     uint64_t sent_bytes;
     uint64_t wire_offset;         /* of HEADERS in everything the session has serialised */
@@ -183,11 +188,13 @@ void h2_session_drain(struct h2_session *s, enum close_reason reason);
 /* Server: GOAWAY with this code and last id at once, then as drain's end. Passes a peer's GOAWAY on. */
 void h2_session_goaway(struct h2_session *s, uint32_t error, enum close_reason reason);
 
-/* Ends now: streams get on_closed at the end of the turn, not within this call. Idempotent. With a non-zero `error` a GOAWAY with that
- * code is attempted first. */
+/* Ends now: streams get on_closed at the end of the turn, not within this call. Idempotent. What was ordered before still goes out, for up
+ * to a second, then GOAWAY with `error` and FIN; another second what the peer sends is read and thrown away, lest an RST destroy what it
+ * has not read. With a non-zero `error` bodies that wait are dropped. on_closed of the session comes after that. */
 void h2_session_close(struct h2_session *s, uint32_t error, enum close_reason reason);
 
-/* As h2_session_close, and no event of the session or its streams reaches anybody any more: for an owner that goes first. */
+/* As h2_session_close, and no event of the session or its streams reaches anybody any more: for an owner that goes first. The loop must
+ * go on until the session has ended (h2_host_finish); a session without a host ends at the end of the turn. */
 void h2_session_abandon(struct h2_session *s, uint32_t error, enum close_reason reason);
 
 /* --- streams --- */

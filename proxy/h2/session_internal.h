@@ -11,29 +11,35 @@
  *   stream.c     orders on one stream
  *   credit.c     flow control of what we receive
  *   frame_log.c  frames as log lines
+ *   farewell.c   the end of a session: last words, FIN, and reading on until the peer has read them
+ *   host.c       what the sessions of a loop share
  *   keepalive.c  asks a silent peer whether it lives; answers to PINGs of ours
  *
- *   OPEN ─▶ NOTICED ─▶ DRAINING ─▶ CLOSING ─▶ LINGERING ─▶ CLOSED      (steps may be skipped, never taken back)
+ *   OPEN ─▶ NOTICED ─▶ DRAINING ─▶ CLOSING ─▶ PARTING ─▶ LINGERING ─▶ CLOSED      (steps may be skipped, never taken back)
  */
 
 #include <assert.h>
 #include <nghttp2/nghttp2.h>
 
 #include "h2/guard.h"
+#include "h2/host.h"
 #include "h2/session.h"
 #include "net/timer.h"
+#include "policy/window.h"
 
 #define H2_SESSION_MAGIC 0x68325353U
 
 /* What our PINGs ask, eight bytes each; the ACK brings them back. */
 #define H2_PING_ALIVE ((const uint8_t *)"alive?\0\0")
 #define H2_PING_DRAIN ((const uint8_t *)"drain?\0\0")
+#define H2_PING_WINDOW ((const uint8_t *)"window?\0")
 
 enum h2_state {
     H2_STATE_OPEN,
     H2_STATE_NOTICED,   /* server: GOAWAY 2³¹−1 and PING are out; the ACK, or the end timer, leads on */
     H2_STATE_DRAINING,  /* no new streams; closes after the last */
     H2_STATE_CLOSING,   /* streams end in the next pump */
+    H2_STATE_PARTING,   /* events are over; what was ordered before is serialised and sent */
     H2_STATE_LINGERING, /* FIN sent; what the peer still sends is thrown away, lest an RST destroy what it has not read */
     H2_STATE_CLOSED,
 };
@@ -59,7 +65,7 @@ struct h2_session {
 
     struct deferred pump;
     struct timer ping_timer;
-    struct timer end_timer; /* NOTICED: for the ACK; LINGERING: for the peer's FIN */
+    struct timer end_timer; /* NOTICED: for the ACK; PARTING: for the peer to take it all; LINGERING: for the peer's FIN */
     struct grave grave;
 
     struct list streams;
@@ -81,6 +87,13 @@ struct h2_session {
     uint32_t goaway_sent_error;
 
     struct usec quiet_since; /* last byte received, or first stream opened after there was none */
+    struct h2_host *host;    /* link; NULL: none */
+    struct list host_node;
+    struct list withheld_node;
+    uint64_t waiting_bytes; /* in the streams' chunks */
+    uint64_t told_bytes;    /* of those and `out`, as last told to the host */
+    uint64_t withheld;      /* connection credit to be given when the budget allows */
+    struct window window;   /* that streams and connection should have */
 
     bool is_started : 1;   /* SETTINGS submitted */
     bool has_settings : 1; /* the peer's have come */
@@ -91,6 +104,7 @@ struct h2_session {
     bool is_farewell_sent : 1; /* the last GOAWAY there will be is submitted */
     bool is_abandoned : 1;     /* the owner is gone */
     bool is_last_words : 1;    /* serialising after the end of all events */
+    bool is_goodbye_said : 1;  /* of those, everything: GOAWAY is serialised or needless */
     bool is_asked : 1;         /* whether it lives; nothing has come since */
     bool is_traced : 1;        /* this turn's frames are shown: frame_log.h */
 };
@@ -119,11 +133,44 @@ void h2_session_start(struct h2_session *s);
 /* The second half of a server's drain. */
 void h2_session_goaway_now(struct h2_session *s, uint32_t error);
 
-/* Ends streams and session; from the pump only. */
-void h2_session_finish(struct h2_session *s);
-
-/* Closes the socket, says goodbye, goes to the graveyard. */
+/* Closes the socket, tells the owner, goes to the graveyard. */
 void h2_session_end(struct h2_session *s);
+
+/* Ends without another word, whatever the state; streams and owner are told in the next pump. */
+void h2_session_cut(struct h2_session *s);
+
+/* Frees the body bytes that wait to be sent; the session must be closing. */
+void h2_session_drop_bodies(struct h2_session *s);
+
+/* The one place that changes the state. */
+void h2_session_set_state(struct h2_session *s, enum h2_state state);
+
+/* --- farewell.c --- */
+
+/* CLOSING: ends the streams, and the session once its last words are said; from the pump only. */
+void h2_farewell_start(struct h2_session *s);
+void h2_farewell_pump(struct h2_session *s);     /* PARTING: the pump's turn */
+void h2_farewell_readable(struct h2_session *s); /* PARTING, LINGERING */
+void h2_farewell_timeout(struct h2_session *s);  /* PARTING, LINGERING */
+
+/* The peer opens a stream while we are parting. */
+void h2_farewell_refuse(struct h2_session *s, int32_t id);
+
+/* --- host.c --- */
+
+void h2_host_add(struct h2_session *s);
+void h2_host_remove(struct h2_session *s);
+
+/* Looks at how much waits for this session's peer; may close sessions. From the pump. */
+void h2_host_account(struct h2_session *s);
+
+bool h2_host_refuses(const struct h2_session *s); /* new streams */
+void h2_host_withhold(struct h2_session *s);      /* the session's connection credit waits: h2_credit_release when it may go */
+
+static inline bool h2_host_is_at(const struct h2_session *s, enum budget_level level)
+{
+    return s->host != NULL && s->host->level >= level;
+}
 
 /* --- pump.c --- */
 
@@ -134,8 +181,9 @@ void h2_pump_deinit(struct h2_session *s);
 uint8_t *h2_out_reserve(struct h2_session *s, size_t len);
 bool h2_out_is_full(const struct h2_session *s);
 
-/* Serialises what nghttp2 has and tries the socket once; no event follows. */
-void h2_pump_last_words(struct h2_session *s);
+/* Serialises until the buffer is full or nghttp2 has nothing more (0, or nghttp2's error), and sends (true: all of it has left). */
+int h2_pump_fill(struct h2_session *s);
+bool h2_pump_flush(struct h2_session *s);
 
 /* --- callbacks.c --- */
 
@@ -164,6 +212,10 @@ void h2_stream_refuse(struct h2_stream *st, enum close_reason reason);
 /* Tells the handler and frees the stream. */
 void h2_stream_end(struct h2_stream *st, uint32_t error, enum close_reason reason, bool is_unprocessed);
 
+/* Only tells it: the stream has no handler any more. */
+void h2_stream_tell_end(struct h2_stream *st, uint32_t error, enum close_reason reason, bool is_unprocessed);
+void h2_stream_drop_body(struct h2_stream *st);
+
 ssize_t h2_stream_read_body(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t length, uint32_t *flags,
                             nghttp2_data_source *source, void *user_data);
 
@@ -171,6 +223,12 @@ ssize_t h2_stream_read_body(nghttp2_session *ng, int32_t id, uint8_t *buf, size_
 
 /* Body bytes have come, whatever becomes of them. */
 void h2_credit_received(struct h2_session *s, size_t len);
+
+/* The credit that was withheld. */
+void h2_credit_release(struct h2_session *s);
+
+/* The answer to the question about the window. */
+void h2_credit_answered(struct h2_session *s);
 
 /* --- keepalive.c --- */
 

@@ -29,6 +29,7 @@ struct h2_stream *h2_stream_new(struct h2_session *s, int32_t id)
     object_created(OBJECT_H2_STREAM);
     st->session = s;
     st->id = id;
+    st->window_bytes = s->options->stream_window_bytes;
     list_init(&st->sending);
     list_init(&st->out_chunks);
     list_push_back(&s->streams, &st->node);
@@ -189,6 +190,7 @@ void h2_stream_send_data(struct h2_stream *st, const uint8_t *data, size_t len)
     }
     assert(st->is_headers_sent && !st->is_out_ended);
     st->out_bytes += len;
+    st->session->waiting_bytes += len;
     while (len > 0) {
         if (c == NULL || c->end == c->size) {
             c = add_chunk(st, len);
@@ -203,13 +205,14 @@ void h2_stream_send_data(struct h2_stream *st, const uint8_t *data, size_t len)
     resume(st);
 }
 
-static void drop_chunks(struct h2_stream *st)
+void h2_stream_drop_body(struct h2_stream *st)
 {
     struct list *node;
 
     while ((node = list_pop_front(&st->out_chunks)) != NULL) {
         slab_release(st->session->slab, list_entry(node, struct chunk, node));
     }
+    st->session->waiting_bytes -= st->out_bytes;
     st->out_bytes = 0;
 }
 
@@ -217,6 +220,7 @@ void h2_stream_take(struct h2_stream *st, uint8_t *to, size_t len)
 {
     assert(len <= st->out_bytes);
     st->out_bytes -= len;
+    st->session->waiting_bytes -= len;
     st->sent_bytes += len;
     while (len > 0) {
         struct chunk *c = list_entry(st->out_chunks.next, struct chunk, node);
@@ -243,6 +247,14 @@ void h2_stream_send_end(struct h2_stream *st)
     resume(st);
 }
 
+/* In a session's last words: only answers that are whole. */
+static bool can_finish(const struct h2_stream *st)
+{
+    const struct h2_session *s = st->session;
+
+    return s->role == H2_SERVER && s->is_last_words && s->close_error == H2_NO_ERROR && st->is_out_ended;
+}
+
 /* nghttp2 asks how many body bytes the next DATA frame takes. Always NO_COPY: below 2 KiB it costs the same, and there is one path. */
 /* NOLINTNEXTLINE(readability-function-size,readability-non-const-parameter): the signature is nghttp2's */
 ssize_t h2_stream_read_body(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t length, uint32_t *flags,
@@ -257,7 +269,7 @@ ssize_t h2_stream_read_body(nghttp2_session *ng, int32_t id, uint8_t *buf, size_
     if (h2_out_is_full(h2_session_from(user_data))) {
         return NGHTTP2_ERR_PAUSE;
     }
-    if (!h2_session_is_live(st->session)) {
+    if (!h2_session_is_live(st->session) && !can_finish(st)) {
         return NGHTTP2_ERR_DEFERRED;
     }
     if (n == 0 && !st->is_out_ended) {
@@ -315,7 +327,7 @@ void h2_stream_reset(struct h2_stream *st, uint32_t error)
         return;
     }
     st->is_reset_ordered = true;
-    drop_chunks(st);
+    h2_stream_drop_body(st);
     h2_headers_free(&st->trailers);
     nghttp2_submit_rst_stream(st->session->ng, NGHTTP2_FLAG_NONE, st->id, error);
     h2_session_dirty(st->session);
@@ -362,6 +374,17 @@ void h2_stream_refuse(struct h2_stream *st, enum close_reason reason)
     }
 }
 
+void h2_stream_tell_end(struct h2_stream *st, uint32_t error, enum close_reason reason, bool is_unprocessed)
+{
+    const struct h2_stream_ops *ops = st->ops;
+
+    if (ops != NULL) {
+        ops->on_closed(st, error, reason, is_unprocessed);
+        st->ops = NULL;
+        st->ctx = NULL;
+    }
+}
+
 void h2_stream_end(struct h2_stream *st, uint32_t error, enum close_reason reason, bool is_unprocessed)
 {
     struct h2_session *s = st->session;
@@ -371,10 +394,8 @@ void h2_stream_end(struct h2_stream *st, uint32_t error, enum close_reason reaso
     if (s->receiving == st) {
         s->receiving = NULL;
     }
-    if (st->ops != NULL) {
-        st->ops->on_closed(st, error, reason, is_unprocessed);
-    }
-    drop_chunks(st);
+    h2_stream_tell_end(st, error, reason, is_unprocessed);
+    h2_stream_drop_body(st);
     while (!list_is_empty(&st->sending)) {
         h2_stream_block_done(st);
     }
