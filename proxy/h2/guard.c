@@ -60,9 +60,18 @@ static bool take(struct h2_session *s, enum flood_kind kind)
     return refuse(s, H2_ENHANCE_YOUR_CALM, flood_close_reason(kind));
 }
 
-/* DATA and HEADERS: may the peer still send on this stream? Streams it never opened are nghttp2's to judge, as are even ids. */
+/*
+ * DATA and HEADERS: may the peer still send on this stream? Streams it never opened are nghttp2's to judge, as are even ids.
+ *
+ * Of a server, what comes for a stream it has finished is left to nghttp2, which drops it: gRPC's C core (1.51), when a deadline passes
+ * or a cancellation crosses its answer, sends trailers, RST_STREAM, and then trailers once more. The other calls on that connection,
+ * everybody's, must not pay for it.
+ */
 static bool may_send_on(struct h2_session *s, uint32_t id)
 {
+    if (s->role == H2_CLIENT) {
+        return true;
+    }
     if (stream_ids_is_finished(&s->guard.ids, id)) {
         return refuse(s, NGHTTP2_STREAM_CLOSED, CLOSE_PROTOCOL_ERROR);
     }

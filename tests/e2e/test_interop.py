@@ -174,7 +174,8 @@ class Capture(unittest.TestCase):
                 self.assertEqual(carried[0], carried[1], f"grpc-status {status}")
                 self.assertGreaterEqual(carried[0], at_least, f"grpc-status {status}")
             self.assertEqual(set(world.client_proxy.detections()), {"http2"})
-            self.assertEqual(set(world.server_proxy.detections("inbound")), {"http2"})
+            # A client that is slow to speak has its destination dialled in advance: a connection that ends without a byte.
+            self.assertEqual(set(world.server_proxy.detections("inbound")) - {"other"}, {"http2"})
         except BaseException:
             world.end(AssertionError)
             raise

@@ -172,6 +172,39 @@ START_TEST(data_for_a_stream_that_we_have_reset_is_no_mistake)
 }
 END_TEST
 
+/* As gRPC's C core does it when a deadline passes (the stream has ended) or a cancellation crosses its answer (we have reset it). */
+START_TEST(a_server_may_say_farewell_twice)
+{
+    const uint8_t no_error[4] = {0};
+    struct heard b = {0};
+    bool is_cancelled = _i == 1;
+
+    call_raw();
+    request(&a, true);
+    settle();
+    if (is_cancelled) {
+        h2_stream_reset(a.stream, H2_CANCEL);
+        settle();
+    }
+    out.len = 0;
+    raw_field(&out, ":status", "200");
+    raw_headers(&peer, 1, true, &out);
+    raw_frame(&peer, RAW_RST, 0, 1, no_error, sizeof no_error);
+    raw_headers(&peer, 1, true, &out);
+    raw_frame(&peer, RAW_DATA, RAW_END_STREAM, 1, "late", 4);
+    settle();
+    ck_assert(!client.is_closed);
+    ck_assert(a.is_closed);
+    assert_closed(&a, is_cancelled ? H2_CANCEL : H2_NO_ERROR, CLOSE_DONE);
+    request(&b, true);
+    settle();
+    raw_headers(&peer, 3, true, &out);
+    settle();
+    ck_assert_str_eq(value_of(b.response, ":status"), "200");
+    heard_clear(&b);
+}
+END_TEST
+
 START_TEST(headers_on_an_id_passed_over_end_the_session)
 {
     serve_raw();
@@ -441,8 +474,11 @@ int main(void)
                                   a_stream_nobody_reads_is_reset_others_live,
                                   a_connection_nobody_reads_is_closed};
     TCase *floods = tcase_create("floods");
+    TCase *farewells = tcase_create("farewells");
 
     tcase_add_checked_fixture(floods, setup, teardown);
     tcase_add_loop_test(floods, a_flood_is_refused_at_the_frame_that_is_one_too_many, 0, (int)ARRAY_LEN(samples));
-    return unit_run("guard", floods, unit_case("guard", setup, teardown, tests, ARRAY_LEN(tests)), NULL);
+    tcase_add_checked_fixture(farewells, setup, teardown);
+    tcase_add_loop_test(farewells, a_server_may_say_farewell_twice, 0, 2);
+    return unit_run("guard", floods, farewells, unit_case("guard", setup, teardown, tests, ARRAY_LEN(tests)), NULL);
 }
