@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """h2spec's 146 cases of RFC 7540, 7541 and 8441 against the proxy: a client's sidecar and a server's, nghttpd behind either.
 
