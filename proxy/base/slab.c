@@ -86,6 +86,8 @@ static void *take(struct slab *s, size_t size)
         b = s->free[class];
         s->free[class] = b->next_free;
         s->free_count[class]--;
+        /* The next one was last touched when it was freed, and is wanted soon: its header is fetched meanwhile. */
+        __builtin_prefetch(b->next_free, 1);
     } else {
         size_t room = class < CLASS_COUNT ? class_size(class) : size;
 
