@@ -108,7 +108,7 @@ static bool claim(struct manifests *m, struct applied *a, const char *file)
     return false;
 }
 
-static void put_file(struct manifests *m, const struct folder_file *file)
+static void put_services(struct manifests *m, const struct folder_file *file)
 {
     for (size_t i = 0; i < file->good.service_count; i++) {
         struct service *s = file->good.services[i];
@@ -118,6 +118,10 @@ static void put_file(struct manifests *m, const struct folder_file *file)
                       s->name);
         }
     }
+}
+
+static void put_slices(struct manifests *m, const struct folder_file *file)
+{
     for (size_t i = 0; i < file->good.slice_count; i++) {
         struct slice *s = file->good.slices[i];
 
@@ -149,7 +153,8 @@ static void put_all(struct manifests *m)
 {
     m->round++;
     for (size_t i = 0; i < m->folder.count; i++) {
-        put_file(m, m->folder.files[i]);
+        put_services(m, m->folder.files[i]);
+        put_slices(m, m->folder.files[i]);
     }
     hash_for_each(&m->applied, remove_unnamed, m);
 }

@@ -186,6 +186,19 @@ static void make_parts(struct program *p)
     timer_init(&p->shutdown, p->control, on_shutdown_timer);
 }
 
+static int start_workers(struct program *p)
+{
+    int r = 0;
+
+    for (unsigned i = 0; i < p->worker_count && r == 0; i++) {
+        r = worker_start(p->workers[i]);
+    }
+    if (r < 0) {
+        log_error(LOG_APP, NULL, "worker thread: %s", strerror(-r));
+    }
+    return r;
+}
+
 struct program *program_new(const struct proxy_settings *settings)
 {
     struct program *p = mem_alloc(sizeof *p);
@@ -200,17 +213,9 @@ struct program *program_new(const struct proxy_settings *settings)
     if (r < 0) {
         log_error(LOG_APP, NULL, "signals: %s", strerror(-r));
     }
-    if (r < 0 || open_ports(p) < 0) {
+    if (r < 0 || open_ports(p) < 0 || start_workers(p) < 0) {
         program_free(p);
         return NULL;
-    }
-    for (unsigned i = 0; i < p->worker_count; i++) {
-        r = worker_start(p->workers[i]);
-        if (r < 0) {
-            log_error(LOG_APP, NULL, "worker thread: %s", strerror(-r));
-            program_free(p);
-            return NULL;
-        }
     }
     discovery_start(p->discovery);
     log_info(LOG_APP, NULL, "outrigger-proxy %s runs: %u workers, api %s", OUTRIGGER_VERSION, p->worker_count,
