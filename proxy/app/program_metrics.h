@@ -28,7 +28,8 @@ extern const struct metric_family program_families[PROGRAM_FAMILY_COUNT];
 #define PROGRAM_METRIC_PREFIX "outrigger_proxy_"
 
 struct program_metrics {
-    struct metric *series[PROGRAM_FAMILY_COUNT - FLOW_FAMILY_COUNT]; /* those without labels, and build_info */
+    struct metric
+        *series[(unsigned)PROGRAM_FAMILY_COUNT - (unsigned)FLOW_FAMILY_COUNT]; /* those without labels, and build_info */
     struct metric *objects[OBJECT_KIND_COUNT];
 };
 

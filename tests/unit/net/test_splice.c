@@ -111,13 +111,18 @@ START_TEST(full_pipe_and_full_socket_say_so_and_lose_nothing)
         n = splice_out(pipe, &sink);
         given += n > 0 ? (size_t)n : 0;
     } while (n > 0 && splice_pending(pipe) == 0);
+    /* The kernel may pass on to the receiver a moment later what makes room again: until both are full at once. */
     do {
-        send_pattern(4096);
-        n = splice_in(pipe, &source);
-        taken += n > 0 ? (size_t)n : 0;
+        do {
+            send_pattern(4096);
+            n = splice_in(pipe, &source);
+            taken += n > 0 ? (size_t)n : 0;
+        } while (n > 0);
+        ck_assert_int_eq(n, -EAGAIN);
+        n = splice_out(pipe, &sink);
+        given += n > 0 ? (size_t)n : 0;
     } while (n > 0);
     ck_assert_int_eq(n, -EAGAIN);
-    ck_assert_int_eq(splice_out(pipe, &sink), -EAGAIN);
     ck_assert_uint_eq(splice_pending(pipe), taken - given);
 
     while (got < taken) {
