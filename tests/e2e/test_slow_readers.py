@@ -60,7 +60,7 @@ class SlowReaders(RawMesh):
         service = self.service(1, then=large_answer(3 * MIB))
         slow = self.stalled_client(service)
         stalled = self.stall(slow, 12)
-        quick = self.client(service, keep=False)
+        quick = self.client(service)
         for _ in range(3):
             asked = quick.request(grpc_fields(), end=True).wait_end()
             self.assertEqual(asked.body_len, 3 * MIB)
@@ -73,7 +73,7 @@ class SlowReaders(RawMesh):
         stalled = self.stall(slow, 12)
         held = 12 * 64 * 1024 - 65535  # the windows they started with, less what the client's own has taken
         wait_until(lambda: self.proxy.metric("buffered_bytes") >= held, "the windows are full")
-        quick = self.client(service, keep=False)
+        quick = self.client(service)
         for _ in range(5):
             quick.request(grpc_fields(), end=True).wait_end()
         self.assertLessEqual(self.proxy.metric("buffered_bytes"), 12 * 64 * 1024 + 65536)
@@ -90,7 +90,7 @@ class SlowReaders(RawMesh):
         refused = self.proxy.metric("buffer_refusals_total")
         self.assertEqual(slow.request(grpc_fields(), end=True).wait_reset(), REFUSED_STREAM)
         wait_until(lambda: self.proxy.metric("buffer_refusals_total") > refused, "it is counted")
-        self.assertEqual(self.client(service, keep=False).request(grpc_fields(), end=True).wait_end().body_len, 3 * MIB)
+        self.assertEqual(self.client(service).request(grpc_fields(), end=True).wait_end().body_len, 3 * MIB)
         self.assert_connection_lives(slow)
 
     def test_past_twice_its_share_a_client_is_sent_away(self):
@@ -102,7 +102,7 @@ class SlowReaders(RawMesh):
             slow.request(grpc_fields(), end=True)
         self.assertEqual(slow.wait_goaway()[1], ENHANCE_YOUR_CALM)
         slow.wait_closed()
-        self.assertEqual(self.client(service, keep=False).request(grpc_fields(), end=True).wait_end().body_len, 3 * MIB)
+        self.assertEqual(self.client(service).request(grpc_fields(), end=True).wait_end().body_len, 3 * MIB)
         wait_until(lambda: self.proxy.metric("buffer_evictions_total") == evicted + 1, "it is counted")
         wait_until(lambda: self.proxy.metric("closes_total", reason="buffer_limit") == evicted + 1, "and its connection's end, too")
         self.assertLess(self.proxy.metric("resident_memory_bytes") - before, 64 * MIB)
@@ -116,7 +116,7 @@ class SlowReaders(RawMesh):
             for _ in range(14):
                 client.request(grpc_fields(), end=True)
         wait_until(lambda: self.proxy.metric("buffer_evictions_total") > evicted, "somebody was sent away")
-        quick = self.client(service, keep=False)
+        quick = self.client(service)
         wait_until(lambda: self.is_served(quick), "and others are served again")
         self.assertGreater(sum(c.closed is None for c in slow), 0, "not everybody")
 
