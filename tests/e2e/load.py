@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 
+import tcp  # noqa: F401: it makes h2raw known
+from h2raw import PREFACE, SETTINGS, frame
 from mesh import HANG_LIMIT, PORT, ROOT, VIP, is_v6, join, wait_until, work_dir
 from programs import Driven
 
@@ -32,6 +34,13 @@ def read_numbers(path):
         text = f.read()
     data.frombytes(text[:len(text) // 8 * 8])
     return data
+
+
+def wait_known(mesh, proxy, pod, count):
+    """Until the proxy knows the Service's endpoints: what is opened before that all goes where the kernel would have sent it."""
+    with pod.connect(VIP, PORT) as s:
+        s.sendall(PREFACE + frame(SETTINGS))
+        mesh.wait_endpoints(proxy, count)
 
 
 class LoadServer(Driven):

@@ -29,6 +29,8 @@ class FaultsUnderLoad(unittest.TestCase):
         self.servers = self.fleet.add(endpoints)
         self.pod = self.mesh.node.add_pod("client")
         self.proxy = self.mesh.add_sidecar(self.pod, *flags)
+        if api:
+            load.wait_known(self.mesh, self.proxy, self.pod, endpoints)
         self.client = self.mesh.keep(LoadClient(self.pod, RATE, streams))
         for server in self.servers:
             self.client.go_on_with(server.name)

@@ -26,6 +26,7 @@ class Rolling(unittest.TestCase):
         self.now = self.fleet.add(endpoints)
         pod = self.mesh.node.add_pod("client")
         self.proxy = self.mesh.add_sidecar(pod)
+        load.wait_known(self.mesh, self.proxy, pod, endpoints)
         self.client = self.mesh.keep(LoadClient(pod, RATE, STREAMS))
 
     def replace_all(self, end):
