@@ -155,6 +155,7 @@ class Continuations(Attacked):
 
     def begin_block(self, fields=()):
         client = self.client()
+        client.ping()  # no ACK of SETTINGS comes in between any more
         client.send(frame(HEADERS, 0, 1, encode(fields)))
         return client
 
