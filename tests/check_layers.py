@@ -25,6 +25,7 @@ MAY_INCLUDE['injector'] = {'base', 'net', 'h2', 'api', 'injector'}
 FOREIGN = [
     (r'^event2/', {'net'}, set(), 'libevent belongs to net'),
     (r'^mbedtls/', {'net'}, set(), 'mbedTLS belongs to net'),
+    (r'^llhttp\.h$', set(), {'proxy/net/http_parse.c'}, 'llhttp belongs to net/http_parse.c'),
     (r'^nghttp2/', {'h2'}, set(), 'nghttp2 belongs to h2'),
     (r'^(sys/socket\.h|netinet/.*|arpa/inet\.h|netdb\.h|linux/netfilter.*)$', {'net', 'init'}, {'proxy/base/addr.c'},
      'sockets belong to net (struct addr is for the others)'),
@@ -200,6 +201,7 @@ CAUGHT = [
     ('api/model/x.c', '#include "flow/cluster.h"\n', 2, 'api must not include'),
     ('proxy/flow/x.c', '#include <event2/event.h>\n', 2, 'libevent'),
     ('proxy/flow/x.c', '#include <nghttp2/nghttp2.h>\n', 2, 'nghttp2'),
+    ('proxy/net/http_server.c', '#include <llhttp.h>\n', 2, 'llhttp'),
     ('proxy/h2/x.c', '#include <sys/socket.h>\n', 2, 'sockets'),
     ('proxy/base/log.c', '#include <netinet/in.h>\n', 2, 'sockets'),
     ('proxy/h2/x.c', '#include <mbedtls/ssl.h>\n', 2, 'mbedTLS'),

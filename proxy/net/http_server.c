@@ -50,7 +50,7 @@ struct http_connection {
     bool is_last; /* closes after this answer */
     bool has_told_continue;
     struct http_parse parse;
-    struct text in;
+    struct text in; /* what the parser has not taken; nothing is read while there is something */
     struct text out;
     size_t out_sent;
     struct deferred again; /* there may be another request in what was read */
@@ -83,7 +83,7 @@ static void connection_close(struct http_connection *c)
         return;
     }
     leave_state(c);
-    c->server->input_bytes -= c->in.len;
+    c->server->input_bytes -= c->parse.len + c->in.len;
     timer_stop(&c->deadline);
     loop_undefer(&c->again);
     stream_close(&c->stream);
@@ -193,7 +193,7 @@ static void answer_request(struct http_connection *c)
 
     text_init(&allowed, HEADER_MAX);
     text_init(&response.body, RESPONSE_MAX);
-    c->is_last = c->is_last || p->is_http_1_0 || p->has_close;
+    c->is_last = c->is_last || p->is_last;
     if (!method_of(p->method, &request.method)) {
         http_fail(&response, 501, "only GET, HEAD, POST and PUT");
     } else if (path == NULL) {
@@ -238,24 +238,31 @@ static bool flush(struct http_connection *c)
     return true;
 }
 
-/* What the request took is gone from the bytes that wait. */
 static void forget_request(struct http_connection *c)
 {
-    size_t left = c->in.len - c->parse.at;
-
-    c->server->input_bytes -= c->parse.at;
-    memmove(c->in.p, c->in.p + c->parse.at, left);
-    c->in.len = left;
-    c->in.p[left] = '\0';
+    c->server->input_bytes -= c->parse.len;
     c->has_told_continue = false;
     http_parse_deinit(&c->parse);
     http_parse_init(&c->parse);
 }
 
+/* The parser has what it took of the bytes that wait. */
+static int parse_input(struct http_connection *c)
+{
+    size_t used;
+    int r = http_parse_run(&c->parse, (struct str){c->in.p, c->in.len}, &used);
+
+    c->in.len -= used;
+    if (used > 0) {
+        memmove(c->in.p, c->in.p + used, c->in.len + 1);
+    }
+    return r;
+}
+
 /* The next request is answered if it is there. False: it is not, yet. */
 static bool take_request(struct http_connection *c)
 {
-    int r = http_parse_run(&c->parse, (struct str){c->in.p, c->in.len});
+    int r = parse_input(c);
 
     if (r == 0 && c->parse.expects_continue && !c->has_told_continue) {
         c->has_told_continue = true;
@@ -278,7 +285,7 @@ static void after_answer(struct http_connection *c)
 {
     leave_state(c);
     enter_state(c, c->is_last ? LINGERING : READING);
-    stream_want_read(&c->stream, true);
+    stream_want_read(&c->stream, c->is_last || c->in.len == 0);
     if (c->is_last) {
         stream_shutdown_write(&c->stream);
     } else if (c->in.len > 0) {
@@ -290,6 +297,7 @@ static void after_answer(struct http_connection *c)
 static void serve(struct http_connection *c)
 {
     if (!take_request(c)) {
+        stream_want_read(&c->stream, true);
         return;
     }
     leave_state(c);
@@ -360,7 +368,7 @@ static void on_accept(void *ctx, int fd, const struct addr *peer)
     timer_init(&c->deadline, s->loop, on_deadline);
     deferred_init(&c->again, serve_again);
     http_parse_init(&c->parse);
-    text_init(&c->in, HTTP_CHUNKED_MAX + LOOP_READ_BUFFER_SIZE);
+    text_init(&c->in, LOOP_READ_BUFFER_SIZE);
     text_init(&c->out, RESPONSE_MAX + HEADER_MAX);
     enter_state(c, READING);
     stream_want_read(&c->stream, true);

@@ -9,20 +9,30 @@ need_root() {
     fi
 }
 
+# has_mark MARK: a file that exists or a command that is found; of "A|B" one of them.
+has_mark() {
+    local mark
+    for mark in ${1//|/ }; do
+        case "$mark" in
+        /*) [ -e "$mark" ] && return 0 ;;
+        *) command -v "$mark" >/dev/null 2>&1 && return 0 ;;
+        esac
+    done
+    return 1
+}
+
 # missing_packages CLASS...: names of packages whose mark is not there.
 missing_packages() {
     local class name mark wanted=" $* "
     while read -r class name mark; do
         case "$wanted" in *" $class "*) ;; *) continue ;; esac
-        case "$mark" in
-        /*) [ -e "$mark" ] || echo "$name" ;;
-        *) command -v "$mark" >/dev/null 2>&1 || echo "$name" ;;
-        esac
+        has_mark "$mark" || echo "$name"
     done < <(grep -v '^#' "$LIB/packages")
 }
 
+# "A|B" is whichever this Debian has, A first.
 apt_install() {
-    DEBIAN_FRONTEND=noninteractive timeout 1200 apt-get install -y -q --no-install-recommends \
+    DEBIAN_FRONTEND=noninteractive timeout 1200 apt-get satisfy -y -q --no-install-recommends \
         -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@" </dev/null
 }
 

@@ -373,6 +373,31 @@ START_TEST(many_requests_in_one_piece_are_answered_in_order)
 }
 END_TEST
 
+START_TEST(requests_are_read_no_faster_than_they_are_answered)
+{
+    enum { COUNT = 60000 };
+    static const char request[] = "GET /hello HTTP/1.1\r\nHost: x\r\nX-Filler: 0123456789012345678901234567890123456789\r\n\r\n";
+    static const char last[] = "GET /ready" CLOSING;
+
+    connect_client();
+    for (int i = 0; i < COUNT; i++) {
+        send_text(request, strlen(request));
+    }
+    send_text(last, strlen(last));
+    turn_until(&is_over);
+    const char *at = got.p;
+
+    for (int i = 0; i < COUNT; i++) {
+        at = memmem(at, (size_t)(got.p + got.len - at), "hello\n",
+                    6); /* strstr would first look for the end of it all under ASan */
+        ck_assert_ptr_nonnull(at);
+        at++;
+    }
+    ck_assert_has(at, "HTTP/1.1 503");
+    ck_assert_ptr_null(strstr(at, "HTTP/1.1 400"));
+}
+END_TEST
+
 START_TEST(client_that_waits_for_it_is_told_to_continue)
 {
     static const char head[] = "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\n"
@@ -576,6 +601,7 @@ int main(void)
     tcase_add_test(tcase, page_for_loopback_only_is_403_to_others);
     tcase_add_test(tcase, page_for_loopback_only_is_403_to_web_pages);
     tcase_add_test(tcase, many_requests_in_one_piece_are_answered_in_order);
+    tcase_add_test(tcase, requests_are_read_no_faster_than_they_are_answered);
     tcase_add_test(tcase, client_that_waits_for_it_is_told_to_continue);
     tcase_add_test(tcase, connections_that_say_too_little_make_way_for_others);
     tcase_add_test(tcase, unfinished_requests_that_take_too_much_memory_make_way_for_others);
