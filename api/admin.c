@@ -2,6 +2,8 @@
 
 #include "api/admin.h"
 
+#include "base/mem.h"
+#include "net/http_pages.h"
 #include "net/log_page.h"
 
 static void handle_live(void *ctx, const struct http_request *request, struct http_response *response)
@@ -42,11 +44,32 @@ static void handle_config(void *ctx, const struct http_request *request, struct 
     settings_print(&api_program, p->settings, &response->body);
 }
 
+/* "?client=ID" */
+static void handle_clients(void *ctx, const struct http_request *request, struct http_response *response)
+{
+    const struct program *p = ctx;
+    struct str prefix = STR("client=");
+    struct str wanted = {"", 0};
+    char *decoded = NULL;
+
+    if (str_starts_with(request->query, prefix)) {
+        decoded = http_decode((struct str){request->query.p + prefix.len, request->query.len - prefix.len}, true);
+        wanted = str_from(decoded);
+    } else if (request->query.len > 0) {
+        http_fail(response, 400, "the query is not client=ID");
+        return;
+    }
+    ads_server_print(p->ads, wanted, &response->body);
+    mem_free(decoded);
+}
+
 static const struct http_page pages[] = {
     {HTTP_GET, "/live", false, handle_live, "200 while the process runs"},
     {HTTP_GET, "/ready", false, handle_ready, "200 once the source has been read; 503 while stopping"},
     {HTTP_GET, "/metrics", false, handle_metrics, "Prometheus text format"},
     {HTTP_GET, "/config", true, handle_config, "the settings in force"},
+    {HTTP_GET, "/clients", true, handle_clients,
+     "what each client holds, acknowledged and refused; ?client=ID with all its names"},
     {HTTP_GET, "/log-level", true, log_page_get, "the log levels"},
     {HTTP_POST, "/log-level", true, log_page_set, "?level=warn,discovery=debug changes them"},
 };

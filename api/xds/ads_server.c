@@ -225,6 +225,11 @@ struct addr ads_server_addr(const struct ads_server *s)
     return listener_addr(s->listener);
 }
 
+void ads_server_print(struct ads_server *s, struct str client, struct text *out)
+{
+    ads_hub_print(&s->hub, client, out);
+}
+
 void ads_server_apply(struct ads_server *s, struct world *w)
 {
     ads_hub_apply(&s->hub, w);

@@ -43,6 +43,9 @@ void ads_server_close(struct ads_server **s);
 
 struct addr ads_server_addr(const struct ads_server *s);
 
+/* As ads_hub_print. */
+void ads_server_print(struct ads_server *s, struct str client, struct text *out);
+
 /* Answers come from this world from now on; what changed is pushed. */
 void ads_server_apply(struct ads_server *s, struct world *w);
 

@@ -14,6 +14,7 @@
 #include "api/proto/guard.h"
 
 #define SEND_AHEAD_BYTES ((size_t)256 * 1024)
+#define REFUSAL_MAX 500                        /* bytes of a client's reason that are kept */
 #define ARENA_BYTES ((size_t)32 * 1024 * 1024) /* 4 MiB of the shortest names unpack into about this */
 
 /* --- life --- */
@@ -28,6 +29,9 @@ static void stream_free(struct ads_stream *s)
     loop_undefer(&s->flush);
     timer_stop(&s->age);
     s->protocol->deinit(s);
+    for (unsigned i = 0; i < RESOURCE_TYPE_COUNT; i++) {
+        mem_free(s->answers[i].refusal);
+    }
     list_unlink(&s->in_hub);
     s->hub->stream_count--;
     metric_move(s->hub->metrics->streams, -1);
@@ -56,8 +60,11 @@ static void refuse(struct ads_stream *s, enum grpc_status status, struct str mes
 
 const char *ads_stream_next_nonce(struct ads_stream *s, enum resource_type type)
 {
-    snprintf(s->nonce[type], ADS_NONCE_SIZE, "%" PRIu64, ++s->nonce_count);
-    return s->nonce[type];
+    struct ads_answers *a = &s->answers[type];
+
+    snprintf(a->nonce, sizeof a->nonce, "%" PRIu64, ++s->nonce_count);
+    a->sent = loop_now(s->hub->loop);
+    return a->nonce;
 }
 
 void ads_stream_send(struct ads_stream *s, enum resource_type type, const struct delta_response *response, uint8_t *bytes,
@@ -71,7 +78,7 @@ void ads_stream_send(struct ads_stream *s, enum resource_type type, const struct
     metric_add(m->sent, response->resource_count);
     metric_add(m->removed, response->removed_count);
     log_debug(LOG_DISCOVERY, ads_stream_id(s), "%s: %zu sent, %zu removed, nonce %s", resource_type_label(type),
-              response->resource_count, response->removed_count, s->nonce[type]);
+              response->resource_count, response->removed_count, s->answers[type].nonce);
 }
 
 /* Goes on for as long as the client takes what it gets; then on_drained does. */
@@ -107,15 +114,25 @@ bool ads_stream_accept_name(struct ads_stream *s, enum interest_outcome outcome)
     return false;
 }
 
-/* ACKs need nothing done: what was sent counts as told. */
+/* ACKs need nothing done: what was sent counts as told. A request without a nonce answers nothing. */
 void ads_stream_take_answer(struct ads_stream *s, enum resource_type type, const char *nonce, const Google__Rpc__Status *error)
 {
+    struct ads_answers *a = &s->answers[type];
+    bool is_latest = strcmp(nonce, a->nonce) == 0;
+
     if (error == NULL) {
+        if (is_latest && a->sent.v != 0) {
+            memcpy(a->acknowledged, a->nonce, sizeof a->acknowledged);
+            a->acknowledged_at = loop_now(s->hub->loop);
+        }
         return;
     }
+    mem_free(a->refusal);
+    a->refusal = mem_printf("%.*s", REFUSAL_MAX, error->message);
+    a->refused_at = loop_now(s->hub->loop);
     metric_add(s->hub->metrics->type[type].nacks, 1);
     log_warn(LOG_DISCOVERY, ads_stream_id(s), "%s refused (nonce %s%s): %s", resource_type_label(type), nonce,
-             strcmp(nonce, s->nonce[type]) == 0 ? "" : ", not the latest", error->message);
+             is_latest ? "" : ", not the latest", error->message);
 }
 
 static void take_message(struct ads_stream *s, const ProtobufCMessage *m)
@@ -213,6 +230,7 @@ void ads_stream_accept(struct ads_hub *h, const struct ads_protocol *protocol, s
     s->hub = h;
     s->protocol = protocol;
     s->peer = mem_strdup(peer);
+    s->started = loop_now(h->loop);
     node_init(&s->node);
     deferred_init(&s->flush, flush);
     timer_init(&s->age, h->loop, on_age);

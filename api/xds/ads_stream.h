@@ -64,11 +64,18 @@ void ads_hub_cut(struct ads_hub *h);
 /* Ends all streams with this status. */
 void ads_hub_finish(struct ads_hub *h, enum grpc_status status, struct str message);
 
+/*
+ * Who is connected, what each client holds, acknowledged and refused, and when, as lines for people. `client`: only those of this id or
+ * address, with all their names; empty: everybody, in numbers.
+ */
+void ads_hub_print(struct ads_hub *h, struct str client, struct text *out);
+
 /* --- protocols --- */
 
 struct ads_protocol {
-    const char *path; /* of the method */
-    size_t size;      /* of the struct that begins with a struct ads_stream */
+    const char *label; /* "delta", "sotw" */
+    const char *path;  /* of the method */
+    size_t size;       /* of the struct that begins with a struct ads_stream */
     const ProtobufCMessageDescriptor *request;
     void (*init)(struct ads_stream *s);
     void (*deinit)(struct ads_stream *s);
@@ -77,10 +84,21 @@ struct ads_protocol {
     const Envoy__Config__Core__V3__Node *(*node_of)(const ProtobufCMessage *request);
     /* Sends one response; false when there is nothing to tell. */
     bool (*send_next)(struct ads_stream *s);
+    const struct interests *(*names)(struct ads_stream *s);
 };
 
 extern const struct ads_protocol delta_protocol;
 extern const struct ads_protocol sotw_protocol;
+
+/* What was said about one type: for the page that shows it. */
+struct ads_answers {
+    char nonce[ADS_NONCE_SIZE]; /* of the latest response */
+    struct usec sent;           /* 0: none yet */
+    char acknowledged[ADS_NONCE_SIZE];
+    struct usec acknowledged_at; /* 0: never */
+    char *refusal;               /* the client's words when it last refused one; NULL: never */
+    struct usec refused_at;
+};
 
 struct ads_stream {
     struct list in_hub;
@@ -94,7 +112,8 @@ struct ads_stream {
     bool has_node;
     bool is_finished; /* the status has been sent; only on_closed is to come */
     uint64_t nonce_count;
-    char nonce[RESOURCE_TYPE_COUNT][ADS_NONCE_SIZE]; /* of the latest response */
+    struct usec started;
+    struct ads_answers answers[RESOURCE_TYPE_COUNT];
 };
 
 /* Serves a request for the protocol's method. `peer` is for logs (copied). Takes `headers`. */

@@ -134,6 +134,11 @@ static const Envoy__Config__Core__V3__Node *node_of(const ProtobufCMessage *requ
 
 /* --- the protocol --- */
 
+static const struct interests *names(struct ads_stream *s)
+{
+    return &from(s)->state.names;
+}
+
 static void init(struct ads_stream *s)
 {
     const struct ads_hub *h = s->hub;
@@ -147,6 +152,7 @@ static void deinit(struct ads_stream *s)
 }
 
 const struct ads_protocol delta_protocol = {
+    .label = "delta",
     .path = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
     .size = sizeof(struct delta_stream),
     .request = &envoy__service__discovery__v3__delta_discovery_request__descriptor,
@@ -155,4 +161,5 @@ const struct ads_protocol delta_protocol = {
     .on_request = on_request,
     .node_of = node_of,
     .send_next = send_next,
+    .names = names,
 };

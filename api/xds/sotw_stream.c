@@ -108,7 +108,7 @@ static void take_request(struct sotw_stream *s, enum resource_type type, const s
 {
     metric_add(s->base.hub->metrics->type[type].requests, 1);
     ads_stream_take_answer(&s->base, type, m->response_nonce, m->error_detail);
-    if (strcmp(m->response_nonce, s->base.nonce[type]) != 0) {
+    if (strcmp(m->response_nonce, s->base.answers[type].nonce) != 0) {
         return;
     }
     sotw_state_begin(&s->state);
@@ -159,6 +159,11 @@ static const Envoy__Config__Core__V3__Node *node_of(const ProtobufCMessage *requ
 
 /* --- the protocol --- */
 
+static const struct interests *names(struct ads_stream *s)
+{
+    return &from(s)->state.names;
+}
+
 static void init(struct ads_stream *s)
 {
     const struct ads_hub *h = s->hub;
@@ -172,6 +177,7 @@ static void deinit(struct ads_stream *s)
 }
 
 const struct ads_protocol sotw_protocol = {
+    .label = "sotw",
     .path = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources",
     .size = sizeof(struct sotw_stream),
     .request = &envoy__service__discovery__v3__discovery_request__descriptor,
@@ -180,4 +186,5 @@ const struct ads_protocol sotw_protocol = {
     .on_request = on_request,
     .node_of = node_of,
     .send_next = send_next,
+    .names = names,
 };

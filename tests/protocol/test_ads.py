@@ -224,6 +224,38 @@ class Subscriptions(Case):
         self.assertEqual(self.api.stream(namespace="elsewhere").ask("listener", "checkout:50051")[1], ["checkout:50051"])
 
 
+class Clients(Case):
+    """The page that says what each client holds."""
+
+    def test_a_client_is_shown_with_what_it_acknowledged(self):
+        stream = self.api.stream(node_id="cart-7d4")
+        stream.follow(VIP)
+        self.api.wait_metric('requests_total{type="endpoints"}', 2)  # the question and its acknowledgement
+        page = self.api.get("/clients")[1]
+        self.assertTrue(page.startswith("1 streams\n"), page)
+        self.assertRegex(page, r"(?m)^cart-7d4  from: 127.0.0.1:\d+  protocol: delta  namespace: shop  node: node-a ")
+        self.assertRegex(page, r"endpoints +names: 1  sent: (\d+) [\d.]+ s ago  acknowledged: \1 [\d.]+ s ago")
+
+    def test_one_client_is_shown_with_its_names(self):
+        self.api.stream(node_id="cart-7d4").follow(VIP)
+        self.api.stream(node_id="other").ask("listener", "nobody.shop:1")
+        page = self.api.get("/clients?client=other")[1]
+        self.assertRegex(page, r"nobody\.shop:1  does not exist")
+        self.assertNotIn("cart-7d4", page)
+        self.assertRegex(self.api.get("/clients?client=cart-7d4")[1], rf"(?m)^ +{CLUSTER}  version [0-9a-f]{{16}}$")
+
+    def test_a_refusal_is_shown_in_the_clients_words(self):
+        stream = self.api.stream(node_id="picky")
+        stream.acknowledges = False
+        stream.send("cluster", subscribe=[CLUSTER])
+        stream.send("cluster", nonce=stream.next("cluster").nonce, refusal="no such policy")
+        self.api.wait_metric('nacks_total{type="cluster"}', 1)
+        self.assertRegex(self.api.get("/clients")[1], r"cluster .* acknowledged:  never  refused [\d.]+ s ago: no such policy")
+
+    def test_a_wrong_question_is_refused(self):
+        self.assertEqual(self.api.get("/clients?who=me")[0], 400)
+
+
 class Limits(Case):
     FLAGS = ("--max-subscriptions", "3", "--max-streams", "2")
 
