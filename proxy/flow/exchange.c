@@ -247,20 +247,25 @@ static const struct h2_stream_ops client_ops = {
 
 /* --- the beginning --- */
 
+/* The lines of a list are one list (RFC 9110 §5.3), and its last name is the one that we know: nothing the peer wrote may follow it. */
 static void add_forwarded_for(struct exchange *x)
 {
     struct str name = STR("x-forwarded-for");
-    struct str earlier = h2_headers_value(x->request, name);
     char peer[ADDR_TEXT_SIZE];
     struct text value;
 
-    text_init(&value, 4096);
-    if (earlier.len > 0) {
-        text_append_str(&value, earlier);
-        text_append(&value, ", ", 2);
+    text_init(&value, x->request->list_bytes + sizeof peer);
+    for (size_t i = 0; i < x->request->count; i++) {
+        const struct h2_field *f = &x->request->field[i];
+
+        if (str_eq(f->name, name) && f->value.len > 0) {
+            text_append_str(&value, f->value);
+            text_append(&value, ", ", 2);
+        }
     }
-    text_printf(&value, "%s", addr_format_ip(&x->http->connection->peer, peer));
-    h2_headers_set(x->request, name, (struct str){value.p, value.len});
+    text_append_str(&value, str_from(addr_format_ip(&x->http->connection->peer, peer)));
+    h2_headers_remove(x->request, name);
+    h2_headers_add(x->request, name, (struct str){value.p, value.len});
     text_deinit(&value);
 }
 

@@ -5,7 +5,7 @@
  * Bytes from one socket to another, one direction of a relay.
  *
  *     from ──▶ recv into the loop's buffer ──▶ send              what `to` does not take is held, and stops the reading
- *     from ──▶ splice through a borrowed pipe ──▶ to             once RELAY_FULL_READS full buffers in a row have shown bulk
+ *     from ──▶ splice through a borrowed pipe ──▶ to             once ONE_WAY_FULL_READS full buffers in a row have shown bulk
  *
  * Owner:   embedded in a side of a relay, which calls one_way_run from the sockets' events.
  * Threads: the worker's.

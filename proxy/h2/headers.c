@@ -173,22 +173,6 @@ struct str h2_headers_value(const struct h2_headers *h, struct str name)
     return f != NULL ? f->value : (struct str){NULL, 0};
 }
 
-void h2_headers_set(struct h2_headers *h, struct str name, struct str value)
-{
-    for (size_t i = 0; i < h->count; i++) {
-        struct h2_field old = h->field[i];
-
-        if (is_named(&old, name)) {
-            assert_sendable(name, value);
-            h->list_bytes -= field_bytes(&old);
-            copy_into(h, &h->field[i], name, value); /* before the old bytes go: `value` may be one of them */
-            release_field(h, &old);
-            return;
-        }
-    }
-    h2_headers_add(h, name, value);
-}
-
 void h2_headers_remove(struct h2_headers *h, struct str name)
 {
     size_t kept = 0;

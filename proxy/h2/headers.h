@@ -65,8 +65,5 @@ const struct h2_field *h2_headers_find(const struct h2_headers *h, struct str na
 /* Its value, or an empty view. */
 struct str h2_headers_value(const struct h2_headers *h, struct str name);
 
-/* Replaces the first field of that name (bytes copied), or appends. */
-void h2_headers_set(struct h2_headers *h, struct str name, struct str value);
-
 /* Removes all fields of that name. */
 void h2_headers_remove(struct h2_headers *h, struct str name);

@@ -376,11 +376,6 @@ bool h2_session_is_going_away(const struct h2_session *s)
     return s->role == H2_CLIENT && nghttp2_session_check_request_allowed(s->ng) == 0; /* also when the stream ids are used up */
 }
 
-struct usec h2_session_last_activity(const struct h2_session *s)
-{
-    return s->quiet_since;
-}
-
 bool h2_session_takes_connect(const struct h2_session *s)
 {
     return s->ng != NULL && nghttp2_session_get_remote_settings(s->ng, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;

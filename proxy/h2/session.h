@@ -170,7 +170,6 @@ uint32_t h2_session_stream_count(const struct h2_session *s);
 bool h2_session_has_settings(const struct h2_session *s);
 uint32_t h2_session_peer_max_streams(const struct h2_session *s);
 bool h2_session_is_going_away(const struct h2_session *s); /* GOAWAY received or sent, or closing */
-struct usec h2_session_last_activity(const struct h2_session *s);
 
 /* Client: the peer has announced extended CONNECT (RFC 8441): requests with :protocol may be sent. */
 bool h2_session_takes_connect(const struct h2_session *s);

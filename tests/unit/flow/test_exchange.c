@@ -283,6 +283,31 @@ START_TEST(an_inbound_request_says_where_it_came_from_if_it_shall)
 }
 END_TEST
 
+START_TEST(a_client_can_write_nothing_behind_where_its_request_came_from)
+{
+    struct heard asked = {0};
+    struct heard *request_there;
+    char many[5001] = {0};
+
+    memset(many, 'x', sizeof many - 1);
+    flow_options.has_forwarded_for = true;
+    start_inbound();
+    request_with(&asked, grpc_block("x-forwarded-for", many, "x-forwarded-for", "1.2.3.4", NULL), true);
+    request_there = next_request(&at);
+
+    const struct h2_headers *fields = request_there->request;
+    unsigned count = 0;
+
+    for (size_t i = 0; i < fields->count; i++) {
+        count += str_eq(fields->field[i].name, STR("x-forwarded-for"));
+    }
+    ck_assert_uint_eq(count, 1);
+    ck_assert(str_ends_with(h2_headers_value(fields, STR("x-forwarded-for")), STR("xxx, 1.2.3.4, 10.0.0.9")));
+    answer(request_there, "fine");
+    heard_clear(&asked);
+}
+END_TEST
+
 UNIT_MAIN("exchange", exchange_setup, exchange_teardown, a_request_reaches_an_endpoint_and_its_answer_the_client,
           informational_responses_pass_before_the_final_one, request_trailers_reach_the_endpoint,
           a_client_that_resets_its_request_resets_it_at_the_endpoint,
@@ -291,4 +316,5 @@ UNIT_MAIN("exchange", exchange_setup, exchange_teardown, a_request_reaches_an_en
           a_plain_request_that_fails_gets_a_plain_status, an_endpoint_that_does_not_read_stops_the_client,
           the_callers_deadline_ends_a_request_that_was_sent, the_callers_deadline_ends_a_request_that_waits_for_a_connection,
           a_deadline_that_is_kept_leaves_no_trace, at_shutdown_open_requests_are_answered,
-          an_inbound_request_goes_to_the_app_and_counts_in_its_load, an_inbound_request_says_where_it_came_from_if_it_shall)
+          an_inbound_request_goes_to_the_app_and_counts_in_its_load, an_inbound_request_says_where_it_came_from_if_it_shall,
+          a_client_can_write_nothing_behind_where_its_request_came_from)
