@@ -26,7 +26,6 @@
 #define SERVICE_ADDRESSES_MAX 64
 #define SLICE_PORTS_MAX 256
 #define SLICE_ENDPOINTS_MAX 1000
-#define OBJECT_NAME_MAX 253 /* Kubernetes' longest name (RFC 1123 subdomain) */
 
 enum service_type {
     SERVICE_CLUSTER_IP, /* also NodePort and LoadBalancer, which have a ClusterIP too */

@@ -397,11 +397,6 @@ void *grpc_call_ctx(const struct grpc_call *c)
     return c->ctx;
 }
 
-struct h2_session *grpc_call_session(const struct grpc_call *c)
-{
-    return c->session;
-}
-
 void grpc_call_send(struct grpc_call *c, const uint8_t *message, size_t len)
 {
     uint8_t head[HEAD_SIZE] = {0, (uint8_t)(len >> 24), (uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len};

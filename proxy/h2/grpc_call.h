@@ -45,7 +45,6 @@ struct grpc_call *grpc_call_accept(struct h2_stream *stream, struct h2_headers *
 void grpc_refuse(struct h2_stream *stream, enum grpc_status status, struct str message);
 
 void *grpc_call_ctx(const struct grpc_call *c);
-struct h2_session *grpc_call_session(const struct grpc_call *c);
 
 void grpc_call_send(struct grpc_call *c, const uint8_t *message, size_t len);
 size_t grpc_call_pending(const struct grpc_call *c); /* bytes ordered and not yet on their way */

@@ -11,7 +11,6 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "net/hangup.h"
@@ -247,17 +246,6 @@ ssize_t stream_send(struct stream *s, const void *buf, size_t len)
 
     arm(s);
     return n;
-}
-
-ssize_t stream_sendv(struct stream *s, const struct iovec *iov, int count)
-{
-    /* sendmsg only reads the vector, but its struct has no const. */
-    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
-
-    if (s->tls != NULL) {
-        return stream_send(s, iov[0].iov_base, iov[0].iov_len);
-    }
-    return result_of(sendmsg(stream_fd(s), &message, MSG_NOSIGNAL));
 }
 
 int stream_take_error(struct stream *s)

@@ -77,9 +77,6 @@ ssize_t stream_peek(struct stream *s, void *buf, size_t size) MUST_CHECK;
 /* Bytes taken (may be fewer), or negative errno. Never raises SIGPIPE. */
 ssize_t stream_send(struct stream *s, const void *buf, size_t len) MUST_CHECK;
 
-struct iovec;
-ssize_t stream_sendv(struct stream *s, const struct iovec *iov, int count) MUST_CHECK;
-
 /* The error that waits in the socket (a reset, a dead peer), as negative errno; 0: none. Takes it away: send and recv then say EPIPE
  * and 0. Bytes that came before it can still be read. */
 int stream_take_error(struct stream *s) MUST_CHECK;
