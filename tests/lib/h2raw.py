@@ -202,6 +202,7 @@ class Stream:
         self.connection.send(frame(RST_STREAM, 0, self.id, struct.pack(">I", code)))
         with self.connection.changed:
             self.has_reset = True
+            self.connection.give_credit(self)
             self.connection.changed.notify_all()  # who waits for its window
         return self
 
@@ -483,10 +484,15 @@ class Connection:
             stream.parts.append(payload)
         stream.is_ended = stream.is_ended or bool(f.flags & END_STREAM)
         stream.uncredited += len(f.payload)
-        if self.has_credit and stream.uncredited and (self.keep or stream.is_ended or stream.uncredited >= 32768):
+        self.give_credit(stream)
+
+    def give_credit(self, stream):
+        """For all that came, however its stream ends: the connection's window is all streams'."""
+        is_over = stream.is_ended or stream.is_gone
+        if self.has_credit and stream.uncredited and (self.keep or is_over or stream.uncredited >= 32768):
             update = struct.pack(">I", stream.uncredited)
             stream.uncredited = 0
-            self.send_soon(frame(WINDOW_UPDATE, 0, 0, update) + (b"" if stream.is_ended else frame(WINDOW_UPDATE, 0, f.stream, update)))
+            self.send_soon(frame(WINDOW_UPDATE, 0, 0, update) + (b"" if is_over else frame(WINDOW_UPDATE, 0, stream.id, update)))
 
     def take_headers(self, f):
         payload = f.payload
@@ -508,9 +514,12 @@ class Connection:
         stream = self.stream_of(self.block_head.stream)
         stream.blocks.append(Block([(bytes(n), bytes(v)) for n, v in fields], {bytes(f[0]) for f in fields if not f.indexable}, is_end))
         stream.is_ended = stream.is_ended or is_end
+        self.give_credit(stream)
 
     def take_reset(self, f):
-        self.stream_of(f.stream).reset_code = struct.unpack(">I", f.payload)[0]
+        stream = self.stream_of(f.stream)
+        stream.reset_code = struct.unpack(">I", f.payload)[0]
+        self.give_credit(stream)
 
     def take_settings(self, f):
         if f.flags & ACK:

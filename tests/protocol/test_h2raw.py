@@ -65,6 +65,20 @@ class Wire(unittest.TestCase):
         self.assertEqual((served.body_len, asked.wait_end().body_len), (1_000_000, 1_000_000))
         self.assertEqual(served.body_sum, asked.body_sum)
 
+    def test_credit_is_given_for_all_that_came_however_the_stream_ends(self):
+        ends = {"trailers": lambda asked, served: served.headers([("grpc-status", "0")], end=True),
+                "reset by the peer": lambda asked, served: served.reset(),
+                "reset by ourselves": lambda asked, served: asked.reset()}
+        for name, end in ends.items():
+            with self.subTest(name):
+                client, server = self.pair({"keep": False})
+                asked = client.request(get_fields(), end=True)
+                served = server.next_request().headers([(":status", "200")]).body(bytes(10_000), end=False)
+                asked.wait_data(10_000)
+                self.assertEqual(server.send_window, 65535 - 10_000)
+                end(asked, served)
+                server.wait(lambda: server.send_window == 65535, "credit for the last bytes")
+
     def test_resets_goaway_and_ends_are_told(self):
         client, server = self.pair()
         asked = client.request(get_fields())
