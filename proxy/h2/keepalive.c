@@ -5,10 +5,11 @@
  * their timer is left running when the last stream ends and stops when it then fires. Servers ask idle peers too.
  *
  * How a client asks. gRPC servers count a strike for a PING that comes less than five minutes after the one before, unless they have
- * sent DATA or HEADERS in between, and end the connection at the third (too_many_pings; the same in grpc-core, grpc-go and grpc-java).
- * That would leave a frozen endpoint with silent streams unnoticed for five minutes. SETTINGS must be acknowledged as promptly (RFC 9113
- * §6.5.3), by the same code of the peer that answers PINGs, and nobody counts them: so a client asks with SETTINGS that say again what
- * its first said. Servers ask with PING, which gRPC clients answer without counting.
+ * sent DATA or HEADERS in between, and end the connection at the third (too_many_pings; the same in grpc-core, grpc-go and grpc-java,
+ * where a connection's own beginning counts like a PING before). That would leave a frozen endpoint with silent streams unnoticed for
+ * five minutes. SETTINGS must be acknowledged as promptly (RFC 9113 §6.5.3), by the same code of the peer that answers PINGs, and
+ * nobody counts them (grpc-java's servers, Netty's and OkHttp's, only take note of the first): so a client asks with SETTINGS that say
+ * again what its first said. Servers ask with PING, which gRPC clients answer without counting.
  */
 
 #include <string.h>
