@@ -76,7 +76,9 @@ static void on_connect_failed(void *ctx, enum close_reason reason)
     struct endpoint *e = ctx;
     struct worker *w = e->cluster->table->worker;
 
-    balancer_connect_failed(&e->stats, loop_now(w->loop), loop_rng(w->loop));
+    if (reason != CLOSE_NO_DESCRIPTORS) { /* that is our own want: nobody was asked */
+        balancer_connect_failed(&e->stats, loop_now(w->loop), loop_rng(w->loop));
+    }
     count_connect(e, close_reason_label(reason));
     log_info(LOG_ENDPOINT, e->cluster->name, "%s: %s", e->text, close_reason_text(reason));
 }

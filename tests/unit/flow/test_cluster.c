@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/object.h"
 #include "flow/cluster.h"
@@ -318,6 +320,51 @@ START_TEST(a_cluster_nobody_uses_is_kept_for_the_retention_time_and_then_ends)
 }
 END_TEST
 
+static enum close_reason failed_with;
+
+static void on_ready(struct pool_waiter *w, struct h2_session *session, enum close_reason reason)
+{
+    (void)w;
+    ck_assert_ptr_null(session);
+    failed_with = reason;
+}
+
+static void connect_in_vain(struct endpoint *e)
+{
+    struct pool_waiter waiter = {.on_ready = on_ready};
+    struct h2_session *session;
+
+    failed_with = CLOSE_DONE;
+    ck_assert_int_eq(client_pool_acquire(e->pool, &waiter, &session), POOL_WAITING);
+    while (failed_with == CLOSE_DONE) {
+        loop_turn(worker.loop, true);
+    }
+}
+
+START_TEST(descriptors_that_run_out_are_not_held_against_the_endpoint)
+{
+    struct rlimit before;
+    int next = dup(STDERR_FILENO); /* the lowest free number is the next to be given */
+
+    endpoints[0] = endpoint_at("127.0.0.1:1", "a"); /* where nobody listens */
+    push(0, 1);
+    struct endpoint *e = cluster_pick(cluster, NULL, 0);
+
+    close(next);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &(struct rlimit){(rlim_t)next, before.rlim_max}), 0);
+    connect_in_vain(e);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    ck_assert_int_eq(failed_with, CLOSE_NO_DESCRIPTORS);
+    ck_assert_uint_eq(e->stats.connect_after.v, 0);
+
+    connect_in_vain(e);
+    ck_assert_int_eq(failed_with, CLOSE_CONNECT_REFUSED);
+    ck_assert_uint_ne(e->stats.connect_after.v, 0);
+    endpoint_release(&e);
+}
+END_TEST
+
 START_TEST(the_stand_in_has_the_original_destination_as_its_only_endpoint)
 {
     struct cluster *original = cluster_table_original(worker.clusters, &endpoints[0].addr);
@@ -339,4 +386,5 @@ UNIT_MAIN("cluster", setup, teardown, an_endpoint_that_leaves_and_returns_with_a
           a_removed_endpoint_gets_nothing_new_and_lives_until_its_last_request, a_new_pod_at_an_old_address_is_another_endpoint,
           an_older_snapshot_does_not_undo_a_newer_one, an_empty_cluster_has_nothing_to_pick, a_draining_endpoint_is_passed_over,
           two_workers_see_one_in_flight_count, a_cluster_nobody_uses_is_kept_for_the_retention_time_and_then_ends,
+          descriptors_that_run_out_are_not_held_against_the_endpoint,
           the_stand_in_has_the_original_destination_as_its_only_endpoint)
