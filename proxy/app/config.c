@@ -80,6 +80,7 @@ void config_flow_options(const struct proxy_settings *s, struct flow_options *re
     endpoint.ping_timeout = s->keepalive_timeout;
     h2.ping_after = s->client_keepalive_after;
     h2.ping_timeout = s->client_keepalive_timeout;
+    h2.tcp_keepalive = s->tcp_keepalive;
     *ret_options = (struct flow_options){
         .workers = (unsigned)s->workers,
         .outbound = s->outbound_address,

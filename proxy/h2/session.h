@@ -58,6 +58,7 @@ struct h2_options {
     uint32_t out_buffer_bytes;        /* the pump stops serialising DATA when this much waits for the socket */
     struct usec ping_after;           /* nothing received for this long (clients: with streams open): ask the peer. 0: never */
     struct usec ping_timeout;         /* no answer for this long: CLOSE_PEER_TIMEOUT */
+    struct usec tcp_keepalive;        /* servers: the socket's; no ACK for twice as long: CLOSE_PEER_TIMEOUT. 0: never */
     struct usec stall_timeout;        /* the peer takes nothing of what waits for it for this long: CLOSE_STALLED. 0: never */
     uint32_t reset_rate;              /* streams a peer may reset a second, and at once (policy/flood). 0: the default */
 };

@@ -87,6 +87,7 @@ struct h2_session {
     uint32_t goaway_sent_error;
 
     struct usec quiet_since; /* last byte received, or first stream opened after there was none */
+    struct usec asked;       /* when is_asked was set */
     struct h2_host *host;    /* link; NULL: none */
     struct list host_node;
     struct list withheld_node;

@@ -90,6 +90,21 @@ class Vanished(Faults):
         self.part(self.client)
         proxy.wait_idle()
 
+    def test_an_http2_client_that_vanishes_with_its_answer_under_way_leaves_nothing(self):
+        """No stream is open any more; the kernel alone would retransmit for 15 minutes."""
+        proxy = self.add_proxy(self.server)
+        self.mesh.keep(GrpcServer(self.server, {f"{self.server.ip}:{PORT}": "app"}))
+        s = self.dial(self.server.ip, PORT)
+        s.sendall(PREFACE + frame(SETTINGS) + grpc_request(1))
+        self.assertEqual(read_response(s, 1)["data"], b"raw")
+        time.sleep(1)  # all is acknowledged
+        self.mesh.node.run("iptables", "-w", "-I", "FORWARD", "-d", self.client.ip, "-j", "DROP")
+        s.sendall(grpc_request(3))
+        wait_until(lambda: proxy.metric("requests_total", direction="inbound") == 2, "the request is answered")
+        self.part(self.client)
+        proxy.wait_idle()
+        self.assertEqual(proxy.metric("closes_total", direction="inbound", reason="peer_timeout"), 1)
+
     def test_an_idle_server_that_vanishes_resets_the_client(self):
         proxy = self.add_proxy(self.client)
         s = self.connect(self.serve(tcp.echo))
