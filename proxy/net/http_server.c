@@ -31,6 +31,7 @@ enum state { READING, WRITING, LINGERING, STATE_COUNT };
 struct http_server {
     struct loop *loop;
     struct listener *listener;
+    struct listener *twin; /* the other family's; NULL where there is none */
     struct addr addr;
     struct http_pages pages;
     struct list connections[STATE_COUNT]; /* each: the longest in that state first */
@@ -376,6 +377,15 @@ static void on_accept(void *ctx, int fd, const struct addr *peer)
 
 /* --- the server --- */
 
+/* A host without the other family is no error. */
+static int open_twin(struct http_server *s, const struct addr *addr)
+{
+    struct addr twin = {.family = addr->family == ADDR_V4 ? ADDR_V6 : ADDR_V4, .port = s->addr.port};
+    int r = addr_is_any(addr) ? listener_open(s->loop, &twin, on_accept, s, &s->twin) : 0;
+
+    return r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL ? 0 : r;
+}
+
 int http_server_open(struct loop *l, const struct addr *addr, const struct http_page *pages, size_t page_count, void *ctx,
                      struct http_server **ret_server)
 {
@@ -387,11 +397,14 @@ int http_server_open(struct loop *l, const struct addr *addr, const struct http_
     }
     int r = listener_open(l, addr, on_accept, s, &s->listener);
 
+    if (r == 0) {
+        s->addr = listener_addr(s->listener);
+        r = open_twin(s, addr);
+    }
     if (r < 0) {
-        mem_free(s);
+        http_server_close(&s);
         return r;
     }
-    s->addr = listener_addr(s->listener);
     *ret_server = s;
     return 0;
 }
@@ -405,6 +418,7 @@ void http_server_close(struct http_server **s)
     }
     *s = NULL;
     listener_close(&closed->listener);
+    listener_close(&closed->twin);
     for (unsigned i = 0; i < STATE_COUNT; i++) {
         while (!list_is_empty(&closed->connections[i])) {
             evict(closed, (enum state)i);

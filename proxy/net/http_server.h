@@ -58,7 +58,7 @@ struct http_page {
     const char *help; /* shown by GET / */
 };
 
-/* `pages` (static) are served with `ctx`. Wrong path: 404; wrong method: 405. */
+/* `pages` (static) are served with `ctx`; on 0.0.0.0 also on [::] with the same port, and the other way round. Wrong path: 404; wrong method: 405. */
 int http_server_open(struct loop *l, const struct addr *addr, const struct http_page *pages, size_t page_count, void *ctx,
                      struct http_server **ret_server) MUST_CHECK;
 

@@ -541,6 +541,39 @@ START_TEST(server_can_be_closed_with_connections_open)
 }
 END_TEST
 
+START_TEST(any_address_is_that_of_both_families)
+{
+    static const char request[] = "PUT /put HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    struct addr any = {.family = ADDR_V4};
+    struct addr v6 = {.family = ADDR_V6, .bytes[15] = 1};
+    struct http_server *second = NULL;
+
+    http_server_close(&server);
+    ck_assert_int_eq(http_server_open(loop, &any, pages, ARRAY_LEN(pages), &context, &server), 0);
+    target.port = http_server_addr(server).port;
+    ck_assert_status(exchange(request), 200);
+    if (!socket_is_local_ip(&v6)) {
+        return; /* a host without IPv6: that it has been opened all the same is the point */
+    }
+    v6.port = target.port;
+    target = v6;
+    ck_assert_status(exchange(request), 200);
+    ck_assert_int_eq(http_server_open(loop, &v6, pages, ARRAY_LEN(pages), &context, &second), -EADDRINUSE);
+}
+END_TEST
+
+START_TEST(other_family_s_port_in_use_is_an_error)
+{
+    struct addr any = {.family = ADDR_V6};
+    struct http_server *second = NULL;
+
+    any.port = http_server_addr(server).port; /* that of 127.0.0.1 */
+    ck_assert_int_eq(http_server_open(loop, &any, pages, ARRAY_LEN(pages), &context, &second),
+                     socket_is_local_ip(&(struct addr){.family = ADDR_V6, .bytes[15] = 1}) ? -EADDRINUSE : -EAFNOSUPPORT);
+    ck_assert_ptr_null(second);
+}
+END_TEST
+
 START_TEST(address_in_use_is_an_error)
 {
     struct addr at = http_server_addr(server);
@@ -609,6 +642,8 @@ int main(void)
     tcase_add_test(tcase, out_of_descriptors_it_pauses_then_answers);
     tcase_add_test(tcase, server_can_be_closed_while_it_pauses);
     tcase_add_test(tcase, server_can_be_closed_with_connections_open);
+    tcase_add_test(tcase, any_address_is_that_of_both_families);
+    tcase_add_test(tcase, other_family_s_port_in_use_is_an_error);
     tcase_add_test(tcase, address_in_use_is_an_error);
     tcase_add_test(tcase, query_values_are_found_and_decoded);
     return run_tcase(tcase);
