@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients that do not read: what they make the proxy hold is bounded, others on the same connections go on, and who holds too much goes."""
+import struct
 import threading
+import time
 import unittest
 
 import tcp  # noqa: F401 (tests/lib becomes importable)
-from h2raw import ENHANCE_YOUR_CALM, REFUSED_STREAM, Client, grpc_fields
+from h2raw import (DATA, END_STREAM, ENHANCE_YOUR_CALM, INITIAL_WINDOW_SIZE, PREFACE, REFUSED_STREAM, WINDOW_UPDATE, Client, frame,
+                   grpc_fields, grpc_request, read_frame, settings_frame)
 from mesh import wait_until
 from raw_service import PORT, RawMesh
 
@@ -119,6 +122,27 @@ class SlowReaders(RawMesh):
         quick = self.client(service)
         wait_until(lambda: self.is_served(quick), "and others are served again")
         self.assertGreater(sum(c.closed is None for c in slow), 0, "not everybody")
+
+
+class SleepingReaders(RawMesh):
+    FLAGS = ("--tcp-keepalive", "1s")
+
+    def test_a_client_that_sleeps_with_bytes_under_way_to_it_is_not_taken_for_gone(self):
+        """Its kernel answers the probes of its closed window, for several times as long as a host that is gone has."""
+        size = 16 * MIB
+        service = self.service(1, then=large_answer(size))
+        s = self.client_pod.connect(service.vip, PORT, timeout=120)
+        self.addCleanup(s.close)
+        window = (1 << 31) - 1 - 65535
+        s.sendall(PREFACE + settings_frame({INITIAL_WINDOW_SIZE: window}) + frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", window)) +
+                  grpc_request(1))
+        time.sleep(8)
+        got, is_ended = 0, False
+        while not is_ended:
+            kind, flags, stream, payload = read_frame(s)
+            got += len(payload) if kind == DATA else 0
+            is_ended = stream == 1 and flags & END_STREAM
+        self.assertEqual(got, size)
 
 
 if __name__ == "__main__":
