@@ -5,10 +5,11 @@
  * What the sessions of one loop share: the list of them, so that the loop's end can wait for those that still say goodbye, and their
  * part of the process's byte budget.
  *
- * Body bytes that wait for a peer to read them are that peer's to answer for. Past `session_max_bytes` its new streams are refused (a
- * client session takes no more, so its pool dials another); past twice that it is sent away. For all sessions of the process together
- * the steps are policy/byte_budget's: windows stop growing; no more credit for connections; new streams are refused (REFUSED_STREAM,
- * which may be repeated); the session with most bytes waiting ends with GOAWAY(ENHANCE_YOUR_CALM).
+ * Bytes that wait for a peer to read them, of bodies and of header blocks, are that peer's to answer for. Past `session_max_bytes`
+ * its new streams are refused (a client session takes no more, so its pool dials another); past twice that it is sent away. For all
+ * sessions of the process together the steps are policy/byte_budget's: windows stop growing; no more credit for connections; new
+ * streams are refused (REFUSED_STREAM, which may be repeated); the session with most bytes waiting ends with
+ * GOAWAY(ENHANCE_YOUR_CALM).
  *
  * Owner:   a worker; outlives its sessions. Sessions find it through their options; without one they have no limits, and one that is
  *          abandoned ends at once.

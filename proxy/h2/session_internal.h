@@ -91,7 +91,7 @@ struct h2_session {
     struct h2_host *host;    /* link; NULL: none */
     struct list host_node;
     struct list withheld_node;
-    uint64_t waiting_bytes; /* in the streams' chunks */
+    uint64_t waiting_bytes; /* of the streams' bodies and header blocks */
     uint64_t told_bytes;    /* of those and `out`, as last told to the host */
     uint64_t withheld;      /* connection credit to be given when the budget allows */
     struct window window;   /* that streams and connection should have */

@@ -100,6 +100,7 @@ static int submit_block(struct h2_stream *st, enum h2_block block, struct h2_hea
         return r;
     }
     list_push_back(&st->sending, &headers->node);
+    st->session->waiting_bytes += headers->list_bytes;
     return r;
 }
 
@@ -110,6 +111,7 @@ void h2_stream_block_done(struct h2_stream *st)
     if (node != NULL) {
         struct h2_headers *done = list_entry(node, struct h2_headers, node);
 
+        st->session->waiting_bytes -= done->list_bytes;
         h2_headers_free(&done);
     }
 }
@@ -157,8 +159,27 @@ void h2_stream_send_headers(struct h2_stream *st, enum h2_block block, struct h2
     assert(st->is_headers_sent && !st->is_out_ended);
     /* Submitted only when the body is out (read_body): HEADERS would overtake queued DATA. */
     st->trailers = headers;
+    st->session->waiting_bytes += headers->list_bytes;
     st->is_out_ended = true;
     resume(st);
+}
+
+static struct h2_headers *take_trailers(struct h2_stream *st)
+{
+    struct h2_headers *trailers = st->trailers;
+
+    if (trailers != NULL) {
+        st->session->waiting_bytes -= trailers->list_bytes;
+        st->trailers = NULL;
+    }
+    return trailers;
+}
+
+static void drop_trailers(struct h2_stream *st)
+{
+    struct h2_headers *trailers = take_trailers(st);
+
+    h2_headers_free(&trailers);
 }
 
 /* --- body --- */
@@ -282,11 +303,8 @@ ssize_t h2_stream_read_body(nghttp2_session *ng, int32_t id, uint8_t *buf, size_
     }
     *flags |= NGHTTP2_DATA_FLAG_EOF;
     if (st->trailers != NULL) {
-        struct h2_headers *trailers = st->trailers;
-
-        st->trailers = NULL;
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        if (submit_block(st, H2_TRAILERS, trailers, true) < 0) {
+        if (submit_block(st, H2_TRAILERS, take_trailers(st), true) < 0) {
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* resets the stream */
         }
     }
@@ -328,7 +346,7 @@ void h2_stream_reset(struct h2_stream *st, uint32_t error)
     }
     st->is_reset_ordered = true;
     h2_stream_drop_body(st);
-    h2_headers_free(&st->trailers);
+    drop_trailers(st);
     nghttp2_submit_rst_stream(st->session->ng, NGHTTP2_FLAG_NONE, st->id, error);
     h2_session_dirty(st->session);
 }
@@ -400,7 +418,7 @@ void h2_stream_end(struct h2_stream *st, uint32_t error, enum close_reason reaso
         h2_stream_block_done(st);
     }
     h2_headers_free(&st->receiving);
-    h2_headers_free(&st->trailers);
+    drop_trailers(st);
     slab_release(s->slab, st);
     object_destroyed(OBJECT_H2_STREAM);
     if (s->ops->on_stream_ended != NULL) {

@@ -2,6 +2,8 @@
 
 /* Bytes that wait for slow readers: what a session may hold, what all may hold together, and who pays. */
 
+#include <string.h>
+
 #include "fixture.h"
 #include "h2/host.h"
 
@@ -232,7 +234,83 @@ START_TEST(windows_of_streams_that_are_read_grow_and_others_stay)
 }
 END_TEST
 
+#define BLOCK_SIZE 50000
+
+static const char *large_value(void)
+{
+    static char value[BLOCK_SIZE + 1];
+
+    memset(value, 'x', BLOCK_SIZE);
+    return value;
+}
+
+/* Large answers to `count` requests, whose client reads nothing more. */
+static void answer_with_blocks(struct heard *asked, unsigned count)
+{
+    pair_start();
+    for (unsigned i = 0; i < count; i++) {
+        request(&asked[i], true);
+    }
+    settle();
+    stream_want_read(h2_session_stream(client.session), false);
+    for (unsigned i = 0; i < count; i++) {
+        h2_stream_send_headers(served(i)->stream, H2_RESPONSE, block(":status", "200", "x-large", large_value(), NULL), true);
+    }
+    settle();
+}
+
+START_TEST(header_blocks_that_wait_are_counted_until_they_are_read)
+{
+    struct heard asked[20] = {0};
+
+    host.session_max_bytes = UINT32_MAX;
+    answer_with_blocks(asked, 20);
+    ck_assert_uint_gt(host.waiting_bytes, 10 * BLOCK_SIZE); /* the rest is in the sockets */
+    ck_assert_uint_eq(byte_budget_used(&budget), host.waiting_bytes);
+
+    stream_want_read(h2_session_stream(client.session), true);
+    settle();
+    ck_assert_uint_eq(byte_budget_used(&budget), 0);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_closed(&asked[i], H2_NO_ERROR, CLOSE_DONE);
+        heard_clear(&asked[i]);
+    }
+}
+END_TEST
+
+START_TEST(who_does_not_read_header_blocks_is_sent_away)
+{
+    struct heard asked[20] = {0};
+
+    answer_with_blocks(asked, 20);
+    ck_assert_uint_eq(host.counts.evicted, 1);
+    assert_closed(&server.heard[19], H2_CANCEL, CLOSE_BUFFER_LIMIT);
+
+    stream_want_read(h2_session_stream(client.session), true);
+    settle();
+    ck_assert_uint_eq(client.goaway_error, H2_ENHANCE_YOUR_CALM);
+    for (unsigned i = 0; i < 20; i++) {
+        heard_clear(&asked[i]);
+    }
+}
+END_TEST
+
+START_TEST(trailers_wait_with_their_body_and_go_with_it)
+{
+    struct heard *s = answer_with(50000);
+
+    h2_stream_send_headers(s->stream, H2_TRAILERS, block("x-large", large_value(), NULL), true);
+    settle();
+    ck_assert_uint_gt(byte_budget_used(&budget), 50000 + BLOCK_SIZE);
+    h2_stream_reset(s->stream, H2_CANCEL);
+    settle();
+    ck_assert_uint_eq(byte_budget_used(&budget), 0);
+}
+END_TEST
+
 UNIT_MAIN("host", setup, teardown, what_waits_for_a_reader_is_counted_until_it_is_read, what_a_reset_drops_is_counted_no_more,
           over_its_maximum_a_clients_new_requests_are_refused, over_its_maximum_a_connection_to_an_endpoint_takes_no_more,
           past_twice_its_maximum_a_session_is_sent_away, at_the_processs_maximum_who_holds_most_goes_and_the_other_stays,
-          from_three_quarters_on_credit_is_withheld_until_bytes_have_left, windows_of_streams_that_are_read_grow_and_others_stay)
+          from_three_quarters_on_credit_is_withheld_until_bytes_have_left, windows_of_streams_that_are_read_grow_and_others_stay,
+          header_blocks_that_wait_are_counted_until_they_are_read, who_does_not_read_header_blocks_is_sent_away,
+          trailers_wait_with_their_body_and_go_with_it)
