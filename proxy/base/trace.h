@@ -27,7 +27,7 @@
 
 /* What a connection is known by. */
 struct trace_tag {
-    const char *kind; /* static: "out", "in" (both sides of it), "endpoint", "proxy"; NULL: untagged, shown as "h2" */
+    const char *kind; /* static: "out", "in" (both sides of it), "endpoint", "api", there "proxy"; NULL: untagged, "h2" */
     uint64_t number;  /* with `kind` the connection's id in log lines, "out-12" */
     struct addr peer; /* of the socket; ADDR_NONE: not known */
     uint64_t service; /* trace_service_key of its name in /endpoints and metrics; 0: not known */

@@ -2,7 +2,6 @@
 
 #include "xds/ads_client.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +14,6 @@
 #include "policy/backoff.h"
 #include "xds/ads_request.h"
 
-#define REQUEST_NAMES_MAX 2000 /* of a change; a first request must name all */
 #define REASONS_MAX 4096
 #define ARENA_BYTES ((size_t)64 * 1024 * 1024)
 #define SHORT_LIFE usec_from_s(1)
@@ -37,18 +35,6 @@ static const struct h2_options h2_options = {
     .ping_timeout = {10 * 1000000},
 };
 
-struct leaving {
-    struct list node;
-    char *name;
-};
-
-struct ads_type {
-    struct hash_table by_name;
-    struct list unsent;  /* subscriptions the open stream does not know of */
-    struct list leaving; /* names it does not know to be over */
-    bool has_begun;      /* the first request of this type on this stream was sent */
-};
-
 struct ads_client {
     struct loop *loop;
     const struct discovery_options *options;
@@ -60,17 +46,19 @@ struct ads_client {
     bool is_answered;           /* a response came on this stream */
     bool has_sent_node;
     struct usec opened;
+    uint64_t last_number; /* of a session, in its id "api-1" */
     struct backoff backoff;
     struct timer retry;
     struct deferred flush;
-    struct ads_type type[XDS_TYPE_COUNT];
+    struct ads_wanted wanted;
     struct discovery_status status;
 };
 
 /* --- requests --- */
 
-static void send_request(struct ads_client *c, struct ads_request *r)
+static void send_request(void *ctx, struct ads_request *r)
 {
+    struct ads_client *c = ctx;
     size_t len = 0;
     uint8_t *bytes;
 
@@ -83,87 +71,12 @@ static void send_request(struct ads_client *c, struct ads_request *r)
     mem_free(bytes);
 }
 
-static void drop_leaving(struct ads_type *t)
-{
-    struct list *node;
-
-    while ((node = list_pop_front(&t->leaving)) != NULL) {
-        struct leaving *l = list_entry(node, struct leaving, node);
-
-        mem_free(l->name);
-        mem_free(l);
-    }
-}
-
-static void add_visited(struct hash_node *node, void *ctx)
-{
-    struct ads_subscription *s = container_of(node, struct ads_subscription, by_name);
-
-    list_unlink(&s->unsent);
-    ads_request_subscribe(ctx, s->name, s->version);
-}
-
-/* All names, and what is held of them. */
-static void begin_type(struct ads_client *c, enum xds_type type)
-{
-    struct ads_type *t = &c->type[type];
-    struct ads_request request;
-
-    ads_request_init(&request, type);
-    hash_for_each(&t->by_name, add_visited, &request);
-    send_request(c, &request);
-    ads_request_deinit(&request);
-    t->has_begun = true;
-}
-
-/* Before new names: a name may be on both lists, and its last word is that it is wanted. */
-static void send_leaving(struct ads_client *c, enum xds_type type)
-{
-    struct ads_type *t = &c->type[type];
-    struct ads_request request;
-
-    if (list_is_empty(&t->leaving)) {
-        return;
-    }
-    ads_request_init(&request, type);
-    list_for_each(node, &t->leaving) {
-        ads_request_unsubscribe(&request, list_entry(node, struct leaving, node)->name);
-    }
-    send_request(c, &request);
-    ads_request_deinit(&request);
-    drop_leaving(t);
-}
-
-static void send_unsent(struct ads_client *c, enum xds_type type)
-{
-    struct ads_type *t = &c->type[type];
-
-    while (!list_is_empty(&t->unsent)) {
-        struct ads_request request;
-        struct list *node;
-
-        ads_request_init(&request, type);
-        while (request.subscribe_count < REQUEST_NAMES_MAX && (node = list_pop_front(&t->unsent)) != NULL) {
-            ads_request_subscribe(&request, list_entry(node, struct ads_subscription, unsent)->name, NULL);
-        }
-        send_request(c, &request);
-        ads_request_deinit(&request);
-    }
-}
-
 static void flush(struct deferred *d)
 {
     struct ads_client *c = container_of(d, struct ads_client, flush);
 
-    for (unsigned i = 0; c->call != NULL && i < XDS_TYPE_COUNT; i++) {
-        struct ads_type *t = &c->type[i];
-
-        if (t->has_begun) {
-            send_leaving(c, (enum xds_type)i);
-            send_unsent(c, (enum xds_type)i);
-        } else if (t->by_name.count > 0) {
-            begin_type(c, (enum xds_type)i);
-        }
+    if (c->call != NULL) {
+        ads_wanted_flush(&c->wanted, send_request, c);
     }
 }
 
@@ -259,7 +172,7 @@ static void take_response(struct ads_client *c, const response_message *m)
 
     c->is_answered = true;
     c->status.updates++;
-    if (!xds_type_from_url(str_from(m->type_url), &type) || !c->type[type].has_begun) {
+    if (!xds_type_from_url(str_from(m->type_url), &type) || !ads_wanted_has_begun(&c->wanted, type)) {
         log_warn(LOG_DISCOVERY, NULL, "response of a type that was not asked for: %s", m->type_url);
         return;
     }
@@ -283,10 +196,7 @@ static void down(struct ads_client *c)
         h2_session_abandon(c->session, H2_NO_ERROR, CLOSE_DONE);
         c->session = NULL;
     }
-    for (unsigned i = 0; i < XDS_TYPE_COUNT; i++) {
-        c->type[i].has_begun = false;
-        drop_leaving(&c->type[i]);
-    }
+    ads_wanted_stream_ended(&c->wanted);
     c->has_sent_node = false;
 }
 
@@ -382,6 +292,15 @@ static const struct h2_session_ops session_ops = {
     .on_closed = on_session_closed,
 };
 
+static void tag(struct ads_client *c)
+{
+    struct trace_tag tag = {.kind = "api", .number = ++c->last_number};
+
+    if (stream_peer_addr(h2_session_stream(c->session), &tag.peer)) {
+        h2_session_tag(c->session, &tag);
+    }
+}
+
 static void on_dialled(struct dial *d, const char *dial_error)
 {
     struct ads_client *c = container_of(d, struct ads_client, dial);
@@ -392,6 +311,7 @@ static void on_dialled(struct dial *d, const char *dial_error)
         return;
     }
     c->session = h2_session_new(H2_CLIENT, &d->stream, NULL, 0, &h2_options, &session_ops, c);
+    tag(c);
     c->call =
         grpc_call_start(c->session, str_from(c->options->api_address), STR(METHOD), ADS_RESPONSE_BYTES, &call_ops, c, &error);
     if (c->call == NULL) {
@@ -422,11 +342,7 @@ struct ads_client *ads_client_new(struct loop *l, const struct discovery_options
     backoff_init(&c->backoff, &backoff_policy);
     timer_init(&c->retry, l, on_retry);
     deferred_init(&c->flush, flush);
-    for (unsigned i = 0; i < XDS_TYPE_COUNT; i++) {
-        hash_init(&c->type[i].by_name);
-        list_init(&c->type[i].unsent);
-        list_init(&c->type[i].leaving);
-    }
+    ads_wanted_init(&c->wanted);
     return c;
 }
 
@@ -443,55 +359,26 @@ void ads_client_free(struct ads_client *c)
     timer_stop(&c->retry);
     loop_undefer(&c->flush);
     dial_deinit(&c->dial);
-    for (unsigned i = 0; i < XDS_TYPE_COUNT; i++) {
-        assert(c->type[i].by_name.count == 0);
-        hash_deinit(&c->type[i].by_name);
-    }
+    ads_wanted_deinit(&c->wanted);
     mem_free(c);
 }
 
 void ads_client_subscribe(struct ads_client *c, struct ads_subscription *s, enum xds_type type, struct str name)
 {
-    *s = (struct ads_subscription){.type = type, .name = mem_copy_string(name.p, name.len)};
-    list_init(&s->unsent);
-    hash_insert(&c->type[type].by_name, &s->by_name, hash_bytes(name.p, name.len));
-    list_push_back(&c->type[type].unsent, &s->unsent);
+    ads_wanted_add(&c->wanted, s, type, name);
     loop_defer(c->loop, &c->flush);
 }
 
 void ads_client_unsubscribe(struct ads_client *c, struct ads_subscription *s)
 {
-    struct ads_type *t = &c->type[s->type];
-    bool is_known = t->has_begun && !list_is_linked(&s->unsent);
-
-    hash_remove(&t->by_name, &s->by_name);
-    list_unlink(&s->unsent);
-    if (is_known) {
-        struct leaving *l = mem_alloc(sizeof *l);
-
-        l->name = s->name;
-        list_push_back(&t->leaving, &l->node);
+    if (ads_wanted_remove(&c->wanted, s)) {
         loop_defer(c->loop, &c->flush);
-    } else {
-        mem_free(s->name);
     }
-    mem_free(s->version);
-    s->name = NULL;
-    s->version = NULL;
 }
 
 struct ads_subscription *ads_client_find(const struct ads_client *c, enum xds_type type, struct str name)
 {
-    const struct hash_table *table = &c->type[type].by_name;
-
-    for (struct hash_node *node = hash_first(table, hash_bytes(name.p, name.len)); node != NULL; node = hash_next(node)) {
-        struct ads_subscription *s = container_of(node, struct ads_subscription, by_name);
-
-        if (str_eq(str_from(s->name), name)) {
-            return s;
-        }
-    }
-    return NULL;
+    return ads_wanted_find(&c->wanted, type, name);
 }
 
 struct discovery_status ads_client_status(const struct ads_client *c)

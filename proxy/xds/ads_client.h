@@ -19,10 +19,9 @@
  */
 
 #include "api/proto/xds.pb-c.h"
-#include "base/hash.h"
-#include "base/list.h"
 #include "base/usec.h"
 #include "net/loop.h"
+#include "xds/ads_wanted.h"
 #include "xds/discovery.h"
 #include "xds/xds_type.h"
 
@@ -31,14 +30,6 @@
 #define ADS_PENDING_MAX ((size_t)16 * 1024 * 1024)
 
 struct ads_client;
-
-struct ads_subscription {
-    struct hash_node by_name;
-    struct list unsent; /* linked while the open stream does not know of it */
-    enum xds_type type;
-    char *name;
-    char *version; /* of the last one accepted; NULL: nothing is held */
-};
 
 struct ads_client_ops {
     /*

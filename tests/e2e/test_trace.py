@@ -3,7 +3,7 @@
 import re
 import unittest
 
-from mesh import ADMIN_PORT, PORT, VIP, Mesh, join, wait_until
+from mesh import ADMIN_PORT, API_PORT, PORT, VIP, Mesh, join, wait_until
 from netns import sh
 from programs import GrpcClient
 
@@ -88,6 +88,14 @@ class Trace(unittest.TestCase):
         self.call("echo")
         wait_until(lambda: len(frames(self.proxy)) > before, "frames of that connection")
         self.assertEqual({f[0] for f in frames(self.proxy)[before:]}, {first})
+        self.end()
+
+    def test_the_proxys_own_stream_to_the_api_is_followed_by_its_id(self):
+        self.assertEqual(self.admin("POST", "/trace?connection=api-1")[0], 200)
+        _, more = self.mesh.add_servers("more", 1)
+        self.mesh.publish(self.endpoints + more)
+        wait_until(lambda: {f[2] for f in frames(self.proxy) if f[3] == "DATA"} == {"read", "wrote"}, "the endpoints and their ACK logged")
+        self.assertEqual({f[:2] for f in frames(self.proxy)}, {("api-1", join(self.mesh.control.ip, API_PORT))})
         self.end()
 
     def test_the_log_level_shows_every_session(self):
