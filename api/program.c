@@ -3,11 +3,10 @@
 #include "api/program.h"
 
 #include <string.h>
-#include <sys/random.h>
-#include <sys/resource.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/socket.h"
 #include "version.h"
 
 #include "api/admin.h"
@@ -70,29 +69,6 @@ static void on_signal(struct signals *s, int signo)
 
 /* --- the start --- */
 
-/* A connection takes a descriptor; the soft limit is often 1,024. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-            log_warn(LOG_APP, NULL, "the descriptor limit could not be raised");
-        }
-    }
-}
-
-static uint64_t random_seed(void)
-{
-    uint64_t seed = 0;
-
-    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
-        seed = loop_clock().v;
-    }
-    return seed;
-}
-
 static int fail(const char *what, int error)
 {
     log_error(LOG_APP, NULL, "%s: %s", what, strerror(-error));
@@ -104,14 +80,13 @@ static int start(struct program *p)
 {
     struct ads_server_options options = api_settings_ads_options(p->settings);
     struct source_options source = {.manifests = p->settings->manifests, .kubeconfig = p->settings->kubeconfig};
-    bool is_complete;
     char listen[ADDR_TEXT_SIZE];
     int error = signals_start(&p->signals, p->loop, on_signal);
 
     if (error < 0) {
         return fail("signals", error);
     }
-    error = source_start(&p->source, p->loop, &source, p->model, on_model_change, p, &is_complete);
+    error = source_start(&p->source, p->loop, &source, p->model, on_model_change, p);
     if (error < 0) {
         return error;
     }
@@ -120,7 +95,7 @@ static int start(struct program *p)
     if (error < 0) {
         return fail(addr_format(&options.listen, listen), error);
     }
-    if (is_complete) {
+    if (p->source.is_complete) {
         push(&p->push);
     } /* otherwise nothing is answered before everything is known */
     error = admin_open(p);
@@ -137,9 +112,11 @@ struct program *program_new(const struct api_settings *settings)
 {
     struct program *p = mem_alloc(sizeof *p);
 
-    raise_descriptor_limit();
+    if (socket_raise_fd_limit() < 0) {
+        log_warn(LOG_APP, NULL, "the descriptor limit could not be raised");
+    }
     p->settings = settings;
-    p->loop = loop_new(random_seed());
+    p->loop = loop_new(loop_random_seed());
     p->signals.fd = -1;
     api_metrics_init(&p->metrics);
     p->model = model_new();

@@ -107,22 +107,22 @@ static int append_json(const char *bytes, size_t len, void *ctx)
     return 0;
 }
 
-struct kube_call *kube_call_start(struct kube_client *client, const char *method, struct str path, const char *content_type,
-                                  const json_t *body, kube_done_fn *done, void *ctx)
+struct kube_call *kube_call_start(struct kube_client *client, const struct kube_call_options *options, kube_done_fn *done,
+                                  void *ctx)
 {
     struct kube_call *c = mem_alloc(sizeof *c);
     struct text text;
     struct kube_request_args args = {
-        .method = method,
-        .path = path,
-        .content_type = content_type,
+        .method = options->method,
+        .path = options->path,
+        .content_type = options->content_type,
         .ops = &request_ops,
         .ctx = c,
     };
 
     text_init(&text, KUBE_BODY_MAX);
-    if (body != NULL) {
-        json_dump_callback(body, append_json, &text, JSON_COMPACT);
+    if (options->body != NULL) {
+        json_dump_callback(options->body, append_json, &text, JSON_COMPACT);
     }
     args.body = (struct str){text.p, text.len};
     c->client = client;

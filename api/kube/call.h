@@ -37,9 +37,15 @@ typedef void kube_done_fn(void *ctx, const struct kube_answer *answer);
 
 struct kube_call;
 
-/* `content_type` NULL: no body. `body` is only read during this call. `done` comes later, once, never from within. */
-struct kube_call *kube_call_start(struct kube_client *c, const char *method, struct str path, const char *content_type,
-                                  const json_t *body, kube_done_fn *done, void *ctx);
+struct kube_call_options {
+    const char *method;
+    struct str path;
+    const char *content_type; /* NULL: no body */
+    const json_t *body;
+};
+
+/* `options` are only read during this call. `done` comes later, once, never from within. */
+struct kube_call *kube_call_start(struct kube_client *c, const struct kube_call_options *options, kube_done_fn *done, void *ctx);
 
 /* No report follows. Nulls the link; accepts NULL inside. */
 void kube_call_cancel(struct kube_call **call);

@@ -332,7 +332,7 @@ static void on_dialled(struct dial *d, const char *error)
     c->is_dialling = false;
     l = mem_alloc(sizeof *l);
     l->client = c;
-    l->session = h2_session_new(H2_CLIENT, &d->stream, NULL, 0, &h2_options, &session_ops, l);
+    l->session = h2_session_new(H2_CLIENT, &d->stream, &h2_options, &session_ops, l);
     list_push_front(&c->links, &l->node);
     loop_defer(c->loop, &c->flush);
 }

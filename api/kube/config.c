@@ -2,6 +2,7 @@
 
 #include "api/kube/config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -168,6 +169,7 @@ static bool read_server(struct reading *r, struct str server)
     if (!str_starts_with(server, STR("https://"))) {
         return fail(c, r->error, "%s: server \"%.*s\" is not https", r->path, (int)server.len, server.p);
     }
+    assert(server.p != NULL); /* it begins with something */
     rest.p += 8;
     rest.len -= 8;
     size_t host_len = str_find(rest, '/');

@@ -2,6 +2,7 @@
 
 #include "api/kube/json_tree.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -43,6 +44,12 @@ static struct yaml_node *container(struct maker *m, enum yaml_kind kind, size_t 
     return node;
 }
 
+static void add(struct yaml_node *container, struct yaml_node *item)
+{
+    assert(container->items != NULL);
+    container->items[container->count++] = item;
+}
+
 static struct yaml_node *map(struct maker *m, const json_t *object, unsigned depth)
 {
     struct yaml_node *node = container(m, YAML_MAP, json_object_size(object) * 2);
@@ -51,8 +58,8 @@ static struct yaml_node *map(struct maker *m, const json_t *object, unsigned dep
 
     json_object_foreach((json_t *)(uintptr_t)object, key, value) /* only read; the macro's type lacks the const */
     {
-        node->items[node->count++] = scalar(m, key, strlen(key), false);
-        node->items[node->count++] = make(m, value, depth + 1);
+        add(node, scalar(m, key, strlen(key), false));
+        add(node, make(m, value, depth + 1));
     }
     return node;
 }
@@ -62,7 +69,7 @@ static struct yaml_node *list(struct maker *m, const json_t *array, unsigned dep
     struct yaml_node *node = container(m, YAML_LIST, json_array_size(array));
 
     for (size_t i = 0; i < json_array_size(array); i++) {
-        node->items[node->count++] = make(m, json_array_get(array, i), depth + 1);
+        add(node, make(m, json_array_get(array, i), depth + 1));
     }
     return node;
 }

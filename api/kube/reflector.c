@@ -282,7 +282,9 @@ static void list_page(struct kube_reflector *r)
         text_printf(&path, "&continue=");
         append_escaped(&path, r->next_page);
     }
-    r->page = kube_call_start(r->client, "GET", (struct str){path.p, path.len}, NULL, NULL, on_page, r);
+    struct kube_call_options call = {.method = "GET", .path = {path.p, path.len}};
+
+    r->page = kube_call_start(r->client, &call, on_page, r);
     text_deinit(&path);
 }
 

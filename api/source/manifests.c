@@ -108,14 +108,18 @@ static bool claim(struct manifests *m, struct applied *a, const char *file)
     return false;
 }
 
+static void log_left_out(const char *file, int most, const char *kind, const char *namespace, const char *name)
+{
+    log_error(LOG_SOURCE, file, "more than %d %ss: %s/%s is left out", most, kind, namespace, name);
+}
+
 static void put_services(struct manifests *m, const struct folder_file *file)
 {
     for (size_t i = 0; i < file->good.service_count; i++) {
         struct service *s = file->good.services[i];
 
         if (claim(m, need_applied(m, false, s->namespace, s->name), file->name) && !model_put_service(m->model, service_ref(s))) {
-            log_error(LOG_SOURCE, file->name, "more than %d Services: %s/%s is left out", MODEL_SERVICES_MAX, s->namespace,
-                      s->name);
+            log_left_out(file->name, MODEL_SERVICES_MAX, "Service", s->namespace, s->name);
         }
     }
 }
@@ -126,8 +130,7 @@ static void put_slices(struct manifests *m, const struct folder_file *file)
         struct slice *s = file->good.slices[i];
 
         if (claim(m, need_applied(m, true, s->namespace, s->name), file->name) && !model_put_slice(m->model, slice_ref(s))) {
-            log_error(LOG_SOURCE, file->name, "more than %d EndpointSlices: %s/%s is left out", MODEL_SLICES_MAX, s->namespace,
-                      s->name);
+            log_left_out(file->name, MODEL_SLICES_MAX, "EndpointSlice", s->namespace, s->name);
         }
     }
 }

@@ -49,12 +49,11 @@ static int start_kubernetes(struct source *s, struct loop *l, const char *kubeco
 }
 
 int source_start(struct source *s, struct loop *l, const struct source_options *options, struct model *model,
-                 void (*on_change)(void *ctx), void *ctx, bool *ret_is_complete)
+                 void (*on_change)(void *ctx), void *ctx)
 {
-    *s = (struct source){0};
-    *ret_is_complete = options->manifests[0] != '\0';
-    return options->manifests[0] != '\0' ? start_manifests(s, l, options->manifests, model, on_change, ctx)
-                                         : start_kubernetes(s, l, options->kubeconfig, model, on_change, ctx);
+    *s = (struct source){.is_complete = options->manifests[0] != '\0'};
+    return s->is_complete ? start_manifests(s, l, options->manifests, model, on_change, ctx)
+                          : start_kubernetes(s, l, options->kubeconfig, model, on_change, ctx);
 }
 
 void source_stop(struct source *s)

@@ -28,13 +28,13 @@ struct source {
     struct manifests *manifests; /* one of the two */
     struct kubernetes *kubernetes;
     struct kube_client *client;
-    char *name; /* for people: the folder, or the API's address */
+    char *name;       /* for people: the folder, or the API's address */
+    bool is_complete; /* the model was, as soon as the source had started */
 };
 
-/* `on_change`: the model is complete and may have changed; from the loop, never from within this call. `*ret_is_complete`: it is
- * complete already. */
+/* `on_change`: the model is complete and may have changed; from the loop, never from within this call. */
 int source_start(struct source *s, struct loop *l, const struct source_options *options, struct model *model,
-                 void (*on_change)(void *ctx), void *ctx, bool *ret_is_complete) MUST_CHECK;
+                 void (*on_change)(void *ctx), void *ctx) MUST_CHECK;
 
 /* Accepts one that was never started. */
 void source_stop(struct source *s);

@@ -147,7 +147,7 @@ static void on_accept(void *ctx, int fd, const struct addr *peer)
     timer_init(&c->idle, s->loop, on_idle);
     timer_set(&c->idle, IDLE_LIMIT);
     stream_init(&stream, s->loop, fd);
-    c->session = h2_session_new(H2_SERVER, &stream, NULL, 0, &h2_options, &session_ops, c);
+    c->session = h2_session_new(H2_SERVER, &stream, &h2_options, &session_ops, c);
     h2_session_tag(c->session, &(struct trace_tag){.kind = "proxy", .number = ++s->last_number, .peer = *peer});
 }
 

@@ -5,12 +5,12 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 
 #include "app/admin.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/socket.h"
 #include "version.h"
 
 #define API_PATIENCE usec_from_s(2) /* /ready waits no longer for the api's first answer */
@@ -18,27 +18,6 @@
 #define DESCRIPTORS_WORKER 8        /* each worker */
 #define DESCRIPTORS_SPARE 256       /* or an eighth of the limit, if that is less */
 #define DRAIN_POLL usec_from_ms(100)
-
-static uint64_t random_seed(void)
-{
-    uint64_t seed = 1;
-
-    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
-        seed = loop_clock().v; /* only spreads choices: nothing depends on its secrecy */
-    }
-    return seed;
-}
-
-/* A proxy holds two descriptors for each connection: take all the kernel lets us have. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
 
 /* Two descriptors for each, and some left for the pools, the api, the admin port and the pipes: accepting more clients never takes from
  * those that are being served what their servers need, nor from the probes. */
@@ -174,14 +153,14 @@ static void make_parts(struct program *p)
     p->options.buffers = &p->buffers;
     config_discovery_options(p->settings, &discovery);
     p->worker_count = (unsigned)p->settings->workers;
-    p->control = loop_new(random_seed());
+    p->control = loop_new(loop_random_seed());
     p->metrics = metrics_new(PROGRAM_METRIC_PREFIX, program_families, PROGRAM_FAMILY_COUNT, p->worker_count + 1);
     program_metrics_init(&p->own, metrics_shard(p->metrics, p->worker_count));
     p->loads = load_registry_new();
     p->discovery = discovery_new(p->control, &discovery);
     p->workers = mem_alloc_array(p->worker_count, sizeof(struct worker *));
     for (unsigned i = 0; i < p->worker_count; i++) {
-        p->workers[i] = worker_new(i, &p->options, metrics_shard(p->metrics, i), p->discovery, p->loads, random_seed());
+        p->workers[i] = worker_new(i, &p->options, metrics_shard(p->metrics, i), p->discovery, p->loads, loop_random_seed());
     }
     timer_init(&p->shutdown, p->control, on_shutdown_timer);
 }
@@ -205,7 +184,9 @@ struct program *program_new(const struct proxy_settings *settings)
     int r;
 
     signal(SIGPIPE, SIG_IGN);
-    raise_descriptor_limit();
+    if (socket_raise_fd_limit() < 0) {
+        log_warn(LOG_APP, NULL, "the descriptor limit could not be raised");
+    }
     p->settings = settings;
     p->started = loop_clock();
     make_parts(p);

@@ -51,17 +51,21 @@ void program_metrics_deinit(struct program_metrics *m)
 static int64_t resident_bytes(void)
 {
     FILE *f = fopen("/proc/self/statm", "re");
-    long total = 0;
-    long resident = 0;
+    char line[200] = ""; /* seven numbers; the second is resident pages */
+    struct str total = {0};
+    struct str resident = {0};
+    uint64_t pages = 0;
 
     if (f == NULL) {
         return 0;
     }
-    if (fscanf(f, "%ld %ld", &total, &resident) != 2) {
-        resident = 0;
-    }
+    struct str rest = str_from(fgets(line, sizeof line, f));
+
     fclose(f);
-    return (int64_t)resident * sysconf(_SC_PAGESIZE);
+    if (!str_split(&rest, ' ', &total) || !str_split(&rest, ' ', &resident) || !str_to_u64(resident, INT32_MAX, &pages)) {
+        return 0;
+    }
+    return (int64_t)pages * sysconf(_SC_PAGESIZE);
 }
 
 static struct usec cpu_used(void)

@@ -65,8 +65,8 @@ void http_side_serve(struct http_side *h)
 {
     struct connection *c = h->connection;
 
-    h->session = h2_session_new(H2_SERVER, &c->client, c->held_client, c->held_client_len, &c->worker->options->server,
-                                &client_session_ops, h);
+    h->session = h2_session_new(H2_SERVER, &c->client, &c->worker->options->server, &client_session_ops, h);
+    h2_session_preface(h->session, c->held_client, c->held_client_len);
     http_side_tag(h, h->session, &c->peer);
     if (c->worker->is_draining) {
         h2_session_drain(h->session, CLOSE_DRAINED);

@@ -78,6 +78,7 @@ void inbound_http_start(struct connection *c)
     service_metrics_init(&h->app_metrics, c->worker->metrics.shard, INBOUND, h->app_name);
     app_load_init(&h->app_load, c->worker->loads, c->worker->metrics.shard, &c->original);
     timer_set(&c->timer, APP_SETTINGS_LIMIT);
-    h->app = h2_session_new(H2_CLIENT, &c->server, c->held_server, c->held_server_len, &c->worker->options->app, &app_ops, h);
+    h->app = h2_session_new(H2_CLIENT, &c->server, &c->worker->options->app, &app_ops, h);
+    h2_session_preface(h->app, c->held_server, c->held_server_len);
     http_side_tag(h, h->app, &c->original);
 }

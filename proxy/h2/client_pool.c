@@ -271,7 +271,7 @@ static void on_dialled(struct connect *c, int result)
     }
     m->idle_since = loop_now(p->loop);
     m->expires = expiry(p);
-    m->session = h2_session_new(H2_CLIENT, &c->stream, NULL, 0, &p->options->h2, &session_ops, m);
+    m->session = h2_session_new(H2_CLIENT, &c->stream, &p->options->h2, &session_ops, m);
     h2_session_tag(m->session, &(struct trace_tag){.kind = "endpoint",
                                                    .number = atomic_fetch_add(&last_number, 1) + 1,
                                                    .peer = p->addr,

@@ -321,17 +321,17 @@ static struct grpc_call *call_new(struct h2_session *session, size_t max_message
     return c;
 }
 
-struct grpc_call *grpc_call_start(struct h2_session *session, struct str authority, struct str path, size_t max_message_bytes,
+struct grpc_call *grpc_call_start(struct h2_session *session, const struct grpc_call_options *options,
                                   const struct grpc_call_ops *ops, void *ctx, int *ret_error)
 {
-    struct grpc_call *c = call_new(session, max_message_bytes, ops, ctx);
+    struct grpc_call *c = call_new(session, options->max_message_bytes, ops, ctx);
     struct h2_headers *headers = h2_headers_new(c->slab);
     int r;
 
     h2_headers_add_literal(headers, STR(":method"), STR("POST"));
     h2_headers_add_literal(headers, STR(":scheme"), STR("http"));
-    h2_headers_add(headers, STR(":path"), path);
-    h2_headers_add(headers, STR(":authority"), authority);
+    h2_headers_add(headers, STR(":path"), options->path);
+    h2_headers_add(headers, STR(":authority"), options->authority);
     h2_headers_add_literal(headers, STR("te"), STR("trailers"));
     h2_headers_add_literal(headers, STR("content-type"), STR("application/grpc"));
     h2_headers_add_literal(headers, STR("user-agent"), STR("outrigger"));

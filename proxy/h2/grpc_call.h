@@ -30,8 +30,14 @@ struct grpc_call_ops {
     void (*on_closed)(struct grpc_call *c, enum grpc_status status, struct str message); /* freed when this returns */
 };
 
-/* Client: opens a call on `session`. `path` is "/package.Service/Method". NULL with `errno`-style result in *ret_error otherwise. */
-struct grpc_call *grpc_call_start(struct h2_session *session, struct str authority, struct str path, size_t max_message_bytes,
+struct grpc_call_options {
+    struct str authority;
+    struct str path; /* "/package.Service/Method" */
+    size_t max_message_bytes;
+};
+
+/* Client: opens a call on `session`; `options` are only read. NULL with `errno`-style result in *ret_error otherwise. */
+struct grpc_call *grpc_call_start(struct h2_session *session, const struct grpc_call_options *options,
                                   const struct grpc_call_ops *ops, void *ctx, int *ret_error);
 
 /*

@@ -134,8 +134,8 @@ static void on_end_timer(struct timer *t)
     }
 }
 
-struct h2_session *h2_session_new(enum h2_role role, struct stream *from, const void *preface, size_t preface_len,
-                                  const struct h2_options *options, const struct h2_session_ops *ops, void *ctx)
+struct h2_session *h2_session_new(enum h2_role role, struct stream *from, const struct h2_options *options,
+                                  const struct h2_session_ops *ops, void *ctx)
 {
     struct slab *slab = loop_slab(from->loop);
     struct h2_session *s = slab_alloc(slab, sizeof *s);
@@ -152,11 +152,6 @@ struct h2_session *h2_session_new(enum h2_role role, struct stream *from, const 
     s->offered_streams = options->max_concurrent_streams;
     s->quiet_since = loop_now(s->loop);
     list_init(&s->streams);
-    if (preface_len > 0) {
-        s->preface = slab_alloc_raw(slab, preface_len);
-        memcpy(s->preface, preface, preface_len);
-        s->preface_len = preface_len;
-    }
     stream_move(&s->stream, from);
     window_init(&s->window, options->stream_window_bytes, options->max_window_bytes);
     h2_host_add(s);
@@ -168,6 +163,16 @@ struct h2_session *h2_session_new(enum h2_role role, struct stream *from, const 
     stream_want_read(&s->stream, true);
     h2_session_dirty(s);
     return s;
+}
+
+void h2_session_preface(struct h2_session *s, const void *bytes, size_t len)
+{
+    assert(s->preface == NULL);
+    if (len > 0) {
+        s->preface = slab_alloc_raw(s->slab, len);
+        memcpy(s->preface, bytes, len);
+        s->preface_len = len;
+    }
 }
 
 /* --- end --- */

@@ -145,12 +145,14 @@ struct h2_session_ops {
 };
 
 /*
- * Takes the socket out of `from`. `preface`: bytes already read from it (server: starting with the client's preface), copied.
- * SETTINGS go out with the first pump. `options` and `ops` outlive the session; any op may be NULL except, for servers, on_request
- * and on_closed.
+ * Takes the socket out of `from`. SETTINGS go out with the first pump. `options` and `ops` outlive the session; any op may be NULL
+ * except, for servers, on_request and on_closed.
  */
-struct h2_session *h2_session_new(enum h2_role role, struct stream *from, const void *preface, size_t preface_len,
-                                  const struct h2_options *options, const struct h2_session_ops *ops, void *ctx);
+struct h2_session *h2_session_new(enum h2_role role, struct stream *from, const struct h2_options *options,
+                                  const struct h2_session_ops *ops, void *ctx);
+
+/* Bytes that were read from the socket already (server: starting with the client's preface); copied. At most once, right after new. */
+void h2_session_preface(struct h2_session *s, const void *bytes, size_t len);
 
 /* What the session is called where its frames are shown (h2/frame_log.h), and found by; may change. */
 void h2_session_tag(struct h2_session *s, const struct trace_tag *tag);

@@ -184,11 +184,6 @@ static void drop_trailers(struct h2_stream *st)
 
 /* --- body --- */
 
-static struct chunk *last_chunk(struct h2_stream *st)
-{
-    return list_is_empty(&st->out_chunks) ? NULL : list_entry(st->out_chunks.prev, struct chunk, node);
-}
-
 static struct chunk *add_chunk(struct h2_stream *st, size_t wanted)
 {
     size_t room = wanted + sizeof(struct chunk) <= SMALL_CHUNK_SIZE ? SMALL_CHUNK_SIZE : CHUNK_SIZE;
@@ -202,10 +197,21 @@ static struct chunk *add_chunk(struct h2_stream *st, size_t wanted)
     return c;
 }
 
+/* The last one, or a new one. */
+static struct chunk *chunk_with_room(struct h2_stream *st, size_t wanted)
+{
+    if (!list_is_empty(&st->out_chunks)) {
+        struct chunk *last = list_entry(st->out_chunks.prev, struct chunk, node);
+
+        if (last->end < last->size) {
+            return last;
+        }
+    }
+    return add_chunk(st, wanted);
+}
+
 void h2_stream_send_data(struct h2_stream *st, const uint8_t *data, size_t len)
 {
-    struct chunk *c = last_chunk(st);
-
     if (!can_order(st) || len == 0) {
         return;
     }
@@ -213,9 +219,7 @@ void h2_stream_send_data(struct h2_stream *st, const uint8_t *data, size_t len)
     st->out_bytes += len;
     st->session->waiting_bytes += len;
     while (len > 0) {
-        if (c == NULL || c->end == c->size) {
-            c = add_chunk(st, len);
-        }
+        struct chunk *c = chunk_with_room(st, len);
         size_t n = c->size - c->end < len ? c->size - c->end : len;
 
         memcpy(c->bytes + c->end, data, n);

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -81,6 +82,16 @@ static struct event_base *new_base(void)
         die("event base");
     }
     return base;
+}
+
+uint64_t loop_random_seed(void)
+{
+    uint64_t seed = 0;
+
+    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
+        seed = loop_clock().v; /* it only spreads choices: nothing depends on its secrecy */
+    }
+    return seed;
 }
 
 struct loop *loop_new(uint64_t rng_seed)

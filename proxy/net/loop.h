@@ -31,6 +31,9 @@ struct loop;
 
 struct loop *loop_new(uint64_t rng_seed);
 
+/* A seed that differs from run to run. */
+uint64_t loop_random_seed(void);
+
 /* Runs what is left in the graveyard, then frees the loop. All timers, watches and streams on it must be gone. */
 void loop_free(struct loop *l);
 

@@ -42,3 +42,6 @@ int socket_listen(const struct addr *addr) MUST_CHECK;
 
 /* Descriptors this process has open; 0 where /proc is not mounted. For metrics. */
 int64_t socket_count_open_fds(void);
+
+/* Each connection takes descriptors, and the soft limit is often 1,024: takes all the kernel lets us have. */
+int socket_raise_fd_limit(void) MUST_CHECK;

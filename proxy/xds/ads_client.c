@@ -304,16 +304,20 @@ static void tag(struct ads_client *c)
 static void on_dialled(struct dial *d, const char *dial_error)
 {
     struct ads_client *c = container_of(d, struct ads_client, dial);
+    struct grpc_call_options call = {
+        .authority = str_from(c->options->api_address),
+        .path = STR(METHOD),
+        .max_message_bytes = ADS_RESPONSE_BYTES,
+    };
     int error = 0;
 
     if (dial_error != NULL) {
         lost(c, false, dial_error);
         return;
     }
-    c->session = h2_session_new(H2_CLIENT, &d->stream, NULL, 0, &h2_options, &session_ops, c);
+    c->session = h2_session_new(H2_CLIENT, &d->stream, &h2_options, &session_ops, c);
     tag(c);
-    c->call =
-        grpc_call_start(c->session, str_from(c->options->api_address), STR(METHOD), ADS_RESPONSE_BYTES, &call_ops, c, &error);
+    c->call = grpc_call_start(c->session, &call, &call_ops, c, &error);
     if (c->call == NULL) {
         lost(c, false, strerror(-error));
         return;

@@ -184,17 +184,28 @@ static void interest_free(struct interest *i)
 
 /* --- what directories say --- */
 
-void discovery_on_ask(struct discovery *d, struct channel *c, const struct addr *addr)
+/* NULL when there are too many. */
+static struct destination *need_destination(struct discovery *d, const struct addr *addr)
 {
     struct destination *t = find(d, addr);
+
+    if (t != NULL) {
+        return t;
+    }
+    if (d->by_addr.count >= DESTINATIONS_MAX) {
+        log_warn(LOG_DISCOVERY, NULL, "more than %zu addresses: one more stays without an answer", DESTINATIONS_MAX);
+        return NULL;
+    }
+    return destination_new(d, addr);
+}
+
+void discovery_on_ask(struct discovery *d, struct channel *c, const struct addr *addr)
+{
+    struct destination *t = need_destination(d, addr);
     struct interest *i;
 
     if (t == NULL) {
-        if (d->by_addr.count >= DESTINATIONS_MAX) {
-            log_warn(LOG_DISCOVERY, NULL, "more than %zu addresses: one more stays without an answer", DESTINATIONS_MAX);
-            return;
-        }
-        t = destination_new(d, addr);
+        return;
     }
     i = mem_alloc(sizeof *i);
     i->destination = t;

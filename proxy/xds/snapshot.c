@@ -2,6 +2,7 @@
 
 #include "xds/snapshot.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 
 #include "base/mem.h"
@@ -21,6 +22,7 @@ struct snapshot *snapshot_build(const struct snapshot_parts *parts)
 {
     struct built *b = mem_alloc(sizeof *b + parts->backend_count * sizeof b->backends[0]);
 
+    assert(parts->route != NULL || parts->backend_count == 0);
     b->name = mem_strdup(parts->name);
     b->route = parts->route != NULL ? config_ref(parts->route) : NULL;
     b->endpoints = mem_alloc_array(parts->backend_count + 1, sizeof(struct config *));

@@ -96,7 +96,7 @@ int __wrap_connect(int fd, const struct sockaddr *sa, socklen_t len)
     dup2(fds[0], fd);
     close(fds[0]);
     stream_init(&stream, loop, fds[1]);
-    server = h2_session_new(H2_SERVER, &stream, NULL, 0, &pair_options, &server_ops, NULL);
+    server = h2_session_new(H2_SERVER, &stream, &pair_options, &server_ops, NULL);
     return 0;
 }
 

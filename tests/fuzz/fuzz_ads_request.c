@@ -80,13 +80,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct world *world = make_world();
     int error = 0;
 
+    struct grpc_call_options options = {.authority = STR("api"), .max_message_bytes = 1 << 20};
+
     protocol = size > 0 && data[0] == 's' ? &sotw_protocol : &delta_protocol;
+    options.path = str_from(protocol->path);
     pair_open(&pair, &server_ops);
     api_metrics_init(&metrics);
     ads_hub_init(&hub, pair.loop, resources, &metrics, (struct ads_limits){.subscriptions = SUBSCRIPTIONS_MAX});
     ads_hub_apply(&hub, world);
     pair_turn(&pair, 2);
-    call = grpc_call_start(pair.client, STR("api"), str_from(protocol->path), 1 << 20, &call_ops, NULL, &error);
+    call = grpc_call_start(pair.client, &options, &call_ops, NULL, &error);
     assert(call != NULL);
     send_messages(&pair, data + (size > 0), size - (size > 0));
     ads_hub_cut(&hub);

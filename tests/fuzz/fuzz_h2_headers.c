@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0) {
         stream_init(&stream, loop, fds[0]);
-        h2_session_new(H2_SERVER, &stream, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24, &options, &ops, NULL);
+        h2_session_preface(h2_session_new(H2_SERVER, &stream, &options, &ops, NULL), "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
         (void)!send(fds[1], data, size, MSG_NOSIGNAL);
         loop_turn(loop, false);
         loop_turn(loop, false);

@@ -45,8 +45,8 @@ static inline void pair_open(struct session_pair *p, const struct h2_session_ops
     p->loop = loop_new(1);
     stream_init(&streams[0], p->loop, fds[0]);
     stream_init(&streams[1], p->loop, fds[1]);
-    p->client = h2_session_new(H2_CLIENT, &streams[0], NULL, 0, &pair_options, &pair_client_ops, p);
-    p->server = h2_session_new(H2_SERVER, &streams[1], NULL, 0, &pair_options, server_ops, p);
+    p->client = h2_session_new(H2_CLIENT, &streams[0], &pair_options, &pair_client_ops, p);
+    p->server = h2_session_new(H2_SERVER, &streams[1], &pair_options, server_ops, p);
 }
 
 static inline void pair_turn(struct session_pair *p, unsigned turns)

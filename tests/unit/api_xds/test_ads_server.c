@@ -59,13 +59,16 @@ static const struct h2_session_ops session_ops = {.on_closed = on_session_closed
 
 static void on_dialled(struct connect *c, int result)
 {
+    struct grpc_call_options options = {
+        .authority = STR("api"),
+        .path = STR("/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"),
+        .max_message_bytes = 1024 * 1024,
+    };
     int error = 0;
 
     ck_assert_int_eq(result, 0);
-    session = h2_session_new(H2_CLIENT, &c->stream, NULL, 0, &h2_options, &session_ops, NULL);
-    call = grpc_call_start(session, STR("api"),
-                           STR("/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"), 1024 * 1024,
-                           &call_ops, NULL, &error);
+    session = h2_session_new(H2_CLIENT, &c->stream, &h2_options, &session_ops, NULL);
+    call = grpc_call_start(session, &options, &call_ops, NULL, &error);
     ck_assert_ptr_nonnull(call);
 }
 
@@ -184,7 +187,7 @@ static void on_dialled_unread(struct connect *c, int result)
     struct h2_headers *headers = h2_headers_new(loop_slab(loop));
 
     ck_assert_int_eq(result, 0);
-    session = h2_session_new(H2_CLIENT, &c->stream, NULL, 0, &h2_options, &session_ops, NULL);
+    session = h2_session_new(H2_CLIENT, &c->stream, &h2_options, &session_ops, NULL);
     h2_headers_add_literal(headers, STR(":method"), STR("POST"));
     h2_headers_add_literal(headers, STR(":scheme"), STR("http"));
     h2_headers_add_literal(headers, STR(":path"),

@@ -151,7 +151,8 @@ void end_start(struct end *e, enum h2_role role, int fd, const void *preface, si
 
     *e = (struct end){0};
     stream_init(&stream, loop, fd);
-    e->session = h2_session_new(role, &stream, preface, preface_len, &options, &end_ops, e);
+    e->session = h2_session_new(role, &stream, &options, &end_ops, e);
+    h2_session_preface(e->session, preface, preface_len);
 }
 
 static void end_stop(struct end *e)

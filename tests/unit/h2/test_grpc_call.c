@@ -98,7 +98,7 @@ static void setup(void)
     socket_pair(fds);
     end_start(&client, H2_CLIENT, fds[0], NULL, 0);
     stream_init(&stream, loop, fds[1]);
-    server.session = h2_session_new(H2_SERVER, &stream, NULL, 0, &options, &server_ops, &server);
+    server.session = h2_session_new(H2_SERVER, &stream, &options, &server_ops, &server);
     settle();
 }
 
@@ -115,9 +115,10 @@ static void teardown(void)
 
 static void start_call(const char *path)
 {
+    struct grpc_call_options call = {.authority = STR("api"), .path = str_from(path), .max_message_bytes = MESSAGE_MAX};
     int error = 0;
 
-    caller.call = grpc_call_start(client.session, STR("api"), str_from(path), MESSAGE_MAX, &ops, &caller, &error);
+    caller.call = grpc_call_start(client.session, &call, &ops, &caller, &error);
     ck_assert_ptr_nonnull(caller.call);
     settle();
 }
@@ -245,11 +246,12 @@ END_TEST
 
 START_TEST(a_call_on_a_closing_session_is_refused)
 {
+    struct grpc_call_options call = {.authority = STR("api"), .path = STR("/m"), .max_message_bytes = MESSAGE_MAX};
     int error = 0;
 
     h2_session_close(client.session, H2_NO_ERROR, CLOSE_SHUTDOWN);
 
-    ck_assert_ptr_null(grpc_call_start(client.session, STR("api"), STR("/m"), MESSAGE_MAX, &ops, &caller, &error));
+    ck_assert_ptr_null(grpc_call_start(client.session, &call, &ops, &caller, &error));
     ck_assert_int_lt(error, 0);
 }
 END_TEST
@@ -407,7 +409,7 @@ START_TEST(an_answer_maps_to_a_status)
     socket_pair(fds);
     end_start(&client, H2_CLIENT, fds[0], NULL, 0);
     stream_init(&stream, loop, fds[1]);
-    server.session = h2_session_new(H2_SERVER, &stream, NULL, 0, &options, &hand_ops, &server);
+    server.session = h2_session_new(H2_SERVER, &stream, &options, &hand_ops, &server);
     start_call("/m");
     h2_stream_send_headers(
         asked, H2_RESPONSE,

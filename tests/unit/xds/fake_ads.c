@@ -137,7 +137,7 @@ static void on_accept(void *ctx, int fd, const struct addr *peer)
         grpc_call_cancel(&f->call);
         h2_session_abandon(f->session, H2_NO_ERROR, CLOSE_DONE);
     }
-    f->session = h2_session_new(H2_SERVER, &stream, NULL, 0, &h2_options, &session_ops, f);
+    f->session = h2_session_new(H2_SERVER, &stream, &h2_options, &session_ops, f);
 }
 
 void fake_ads_open(struct fake_ads *f, struct loop *l)
