@@ -197,8 +197,13 @@ static void on_request_trailers(struct h2_stream *s, enum h2_block block, struct
     (void)block;
     (void)is_end; /* trailers always end a request (RFC 9113 §8.1) */
     x->is_request_ended = true;
-    if (x->is_over) {
+    if (x->is_over || (x->server == NULL && x->is_response_ended)) {
         h2_headers_free(&headers);
+        return;
+    }
+    if (x->server != NULL && x->request == NULL) {
+        /* Nothing will be repeated, and the stream may go on for long: they need not be kept. */
+        h2_stream_send_headers(x->server, H2_TRAILERS, headers, true);
         return;
     }
     if (x->server != NULL) {

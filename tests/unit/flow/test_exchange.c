@@ -6,6 +6,7 @@
 
 #include "base/object.h"
 #include "exchange_fixture.h"
+#include "flow/exchange_internal.h"
 
 static struct place *at;
 
@@ -77,6 +78,51 @@ START_TEST(request_trailers_reach_the_endpoint)
 
     ck_assert_str_eq(value_of(request_there->trailers, "x-sum"), "7");
     answer(request_there, "fine");
+    heard_clear(&asked);
+}
+END_TEST
+
+static struct exchange *only_exchange(void)
+{
+    return list_entry(connection->http->exchanges.next, struct exchange, node);
+}
+
+START_TEST(request_trailers_are_kept_only_while_they_may_be_sent_again)
+{
+    struct heard asked = {0};
+    struct heard *request_there;
+
+    start_outbound(1);
+    request_with(&asked, grpc_block(NULL), false);
+    h2_stream_send_headers(asked.stream, H2_TRAILERS, block("x-sum", "7", NULL), true);
+    request_there = next_request(&at);
+    ck_assert_ptr_nonnull(only_exchange()->trailers);
+    h2_stream_send_headers(request_there->stream, H2_RESPONSE, response_block(), false);
+    settle_flow();
+    ck_assert_ptr_null(only_exchange()->trailers);
+    h2_stream_send_headers(request_there->stream, H2_TRAILERS, block("grpc-status", "0", NULL), true);
+    settle_flow();
+    heard_clear(&asked);
+}
+END_TEST
+
+START_TEST(request_trailers_that_come_after_the_response_began_pass_and_are_not_kept)
+{
+    struct heard asked = {0};
+    struct heard *request_there;
+
+    start_outbound(1);
+    request_with(&asked, grpc_block(NULL), false);
+    request_there = next_request(&at);
+    h2_stream_send_headers(request_there->stream, H2_RESPONSE, response_block(), false);
+    settle_flow();
+    h2_stream_send_headers(asked.stream, H2_TRAILERS, block("x-sum", "7", NULL), true);
+    settle_flow();
+
+    ck_assert_str_eq(value_of(request_there->trailers, "x-sum"), "7");
+    ck_assert_ptr_null(only_exchange()->trailers);
+    h2_stream_send_headers(request_there->stream, H2_TRAILERS, block("grpc-status", "0", NULL), true);
+    settle_flow();
     heard_clear(&asked);
 }
 END_TEST
@@ -310,6 +356,8 @@ END_TEST
 
 UNIT_MAIN("exchange", exchange_setup, exchange_teardown, a_request_reaches_an_endpoint_and_its_answer_the_client,
           informational_responses_pass_before_the_final_one, request_trailers_reach_the_endpoint,
+          request_trailers_are_kept_only_while_they_may_be_sent_again,
+          request_trailers_that_come_after_the_response_began_pass_and_are_not_kept,
           a_client_that_resets_its_request_resets_it_at_the_endpoint,
           a_client_that_leaves_while_it_waits_for_a_connection_leaves_nothing,
           without_an_endpoint_a_request_is_unavailable_at_once, without_a_route_a_request_is_unimplemented,
