@@ -58,7 +58,7 @@ static void refuse(struct ads_stream *s, enum grpc_status status, struct str mes
 
 /* --- telling --- */
 
-const char *ads_stream_next_nonce(struct ads_stream *s, enum resource_type type)
+static const char *next_nonce(struct ads_stream *s, enum resource_type type)
 {
     struct ads_answers *a = &s->answers[type];
 
@@ -67,10 +67,11 @@ const char *ads_stream_next_nonce(struct ads_stream *s, enum resource_type type)
     return a->nonce;
 }
 
-void ads_stream_send(struct ads_stream *s, enum resource_type type, const struct delta_response *response, uint8_t *bytes,
-                     size_t len)
+static void send_response(struct ads_stream *s, enum resource_type type, const struct delta_response *response)
 {
     const struct api_type_metrics *m = &s->hub->metrics->type[type];
+    size_t len = 0;
+    uint8_t *bytes = s->protocol->encode(response, resource_type_url(type), next_nonce(s, type), &len);
 
     grpc_call_send(s->call, bytes, len);
     mem_free(bytes);
@@ -81,12 +82,27 @@ void ads_stream_send(struct ads_stream *s, enum resource_type type, const struct
               response->resource_count, response->removed_count, s->answers[type].nonce);
 }
 
+static bool send_next(struct ads_stream *s)
+{
+    struct delta_response response;
+    enum resource_type type = RESOURCE_LISTENER;
+    bool is_sent;
+
+    delta_response_init(&response);
+    is_sent = s->protocol->next(s, &type, &response);
+    if (is_sent) {
+        send_response(s, type, &response);
+    }
+    delta_response_deinit(&response);
+    return is_sent;
+}
+
 /* Goes on for as long as the client takes what it gets; then on_drained does. */
 static void flush(struct deferred *d)
 {
     struct ads_stream *s = container_of(d, struct ads_stream, flush);
 
-    while (!s->is_finished && grpc_call_pending(s->call) < SEND_AHEAD_BYTES && s->protocol->send_next(s)) {
+    while (!s->is_finished && grpc_call_pending(s->call) < SEND_AHEAD_BYTES && send_next(s)) {
     }
 }
 

@@ -82,8 +82,9 @@ struct ads_protocol {
     /* A request that could be read. `node` of the first one has been taken already. */
     void (*on_request)(struct ads_stream *s, const ProtobufCMessage *request);
     const Envoy__Config__Core__V3__Node *(*node_of)(const ProtobufCMessage *request);
-    /* Sends one response; false when there is nothing to tell. */
-    bool (*send_next)(struct ads_stream *s);
+    /* The next response; false when there is nothing to tell. */
+    bool (*next)(struct ads_stream *s, enum resource_type *ret_type, struct delta_response *ret_response);
+    uint8_t *(*encode)(const struct delta_response *r, const char *type_url, const char *nonce, size_t *ret_len); /* mem_free */
     const struct interests *(*names)(struct ads_stream *s);
 };
 
@@ -122,18 +123,11 @@ void ads_stream_accept(struct ads_hub *h, const struct ads_protocol *protocol, s
 
 /* --- for the protocols --- */
 
-/* There may be something to tell: send_next is called at the end of the turn. */
+/* There may be something to tell: the protocol is asked at the end of the turn. */
 void ads_stream_flush(struct ads_stream *s);
 
 /* For logs: the client's name if it gave one. */
 const char *ads_stream_id(const struct ads_stream *s);
-
-/* Makes the nonce of the next response of this type. */
-const char *ads_stream_next_nonce(struct ads_stream *s, enum resource_type type);
-
-/* Sends the encoded response (freed) and counts it. */
-void ads_stream_send(struct ads_stream *s, enum resource_type type, const struct delta_response *response, uint8_t *bytes,
-                     size_t len);
 
 /* Counts and logs what a request says of an earlier response. */
 void ads_stream_take_answer(struct ads_stream *s, enum resource_type type, const char *nonce, const Google__Rpc__Status *error);

@@ -71,30 +71,11 @@ static uint8_t *encode(const struct delta_response *r, const char *type_url, con
     return bytes;
 }
 
-static void send_response(struct sotw_stream *s, enum resource_type type, const struct delta_response *response)
+static bool next(struct ads_stream *base, enum resource_type *ret_type, struct delta_response *ret_response)
 {
-    const char *nonce = ads_stream_next_nonce(&s->base, type);
-    size_t len = 0;
-    uint8_t *bytes = encode(response, resource_type_url(type), nonce, &len);
-
-    ads_stream_send(&s->base, type, response, bytes, len);
-}
-
-static bool send_next(struct ads_stream *base)
-{
-    struct sotw_stream *s = from(base);
     struct view view = node_view(&base->node);
-    struct delta_response response;
-    enum resource_type type = RESOURCE_LISTENER;
-    bool is_sent;
 
-    delta_response_init(&response);
-    is_sent = sotw_state_next(&s->state, &view, &type, &response);
-    if (is_sent) {
-        send_response(s, type, &response);
-    }
-    delta_response_deinit(&response);
-    return is_sent;
+    return sotw_state_next(&from(base)->state, &view, ret_type, ret_response);
 }
 
 static void on_due(struct interests *names)
@@ -185,6 +166,7 @@ const struct ads_protocol sotw_protocol = {
     .deinit = deinit,
     .on_request = on_request,
     .node_of = node_of,
-    .send_next = send_next,
+    .next = next,
+    .encode = encode,
     .names = names,
 };
