@@ -42,7 +42,8 @@ void attempt_over(struct exchange *x, enum attempt_end end)
         /* The client, or we, gave up on it: a lower bound of its latency, without which a silent endpoint would stay attractive. */
         endpoint_waited(x->endpoint, usec_since(exchange_now(x), x->sent));
     }
-    endpoint_release(&x->endpoint);
+    endpoint_release(&x->endpoint, x->is_streaming);
+    x->is_streaming = false;
 }
 
 void attempt_unprocessed(struct exchange *x, enum close_reason reason)
@@ -83,7 +84,7 @@ void attempt_unprocessed(struct exchange *x, enum close_reason reason)
         exchange_answer(x, reason, false);
         break;
     }
-    endpoint_release(&next);
+    endpoint_release(&next, false);
     attempt_over(x, ATTEMPT_UNPROCESSED);
 }
 
@@ -221,6 +222,10 @@ static void on_response_data(struct h2_stream *s, const uint8_t *data, size_t le
     struct exchange *x = s->ctx;
 
     x->active = exchange_now(x);
+    if (!x->is_streaming && x->endpoint != NULL) {
+        x->is_streaming = true;
+        endpoint_streaming(x->endpoint);
+    }
     h2_stream_send_data(x->client, data, len);
 }
 

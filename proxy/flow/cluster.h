@@ -130,7 +130,10 @@ void cluster_unref(struct cluster **c); /* nulls; accepts NULL inside */
 struct endpoint *cluster_pick(struct cluster *c, struct endpoint *const *tried, size_t tried_count);
 
 /* The attempt is over: not in flight any more, reference given back. */
-void endpoint_release(struct endpoint **e);
+void endpoint_release(struct endpoint **e, bool was_streaming);
+
+/* The body of the attempt's response has begun. */
+void endpoint_streaming(struct endpoint *e);
 
 /* What the attempt showed. */
 void endpoint_first_byte(struct endpoint *e, struct usec latency);

@@ -232,7 +232,12 @@ struct endpoint *cluster_pick(struct cluster *c, struct endpoint *const *tried, 
     return e;
 }
 
-void endpoint_release(struct endpoint **link)
+void endpoint_streaming(struct endpoint *e)
+{
+    balancer_streaming(&e->stats);
+}
+
+void endpoint_release(struct endpoint **link, bool was_streaming)
 {
     struct endpoint *e = *link;
 
@@ -240,7 +245,7 @@ void endpoint_release(struct endpoint **link)
         return;
     }
     *link = NULL;
-    balancer_ended(&e->stats);
+    balancer_ended(&e->stats, was_streaming);
     app_load_ended(&e->app);
     e->users--;
     endpoint_free_if_unused(e);

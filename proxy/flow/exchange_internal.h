@@ -46,7 +46,8 @@ struct exchange {
     bool is_grpc : 1;
     bool is_waiting : 1; /* for a connection */
     bool is_request_ended : 1;
-    bool is_answered : 1; /* response headers went to the client */
+    bool is_answered : 1;  /* response headers went to the client */
+    bool is_streaming : 1; /* and the endpoint has begun the body */
     bool is_response_ended : 1;
     bool is_over : 1; /* the proxy has answered or reset: what still comes is thrown away */
 };

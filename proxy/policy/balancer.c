@@ -84,7 +84,7 @@ struct best {
 /* In flight and one more; of a heavy endpoint, on one of as many light ones as it weighs. */
 static double queue_of(const struct endpoint_stats *s, struct rng *rng)
 {
-    double in_flight = load_in_flight(s->load);
+    double in_flight = load_queue(s->load);
 
     if (s->weight > s->set->lightest) {
         double each = in_flight * s->set->lightest / s->weight;
@@ -152,8 +152,16 @@ void balancer_started(struct endpoint_stats *s)
     load_add(s->load);
 }
 
-void balancer_ended(struct endpoint_stats *s)
+void balancer_streaming(struct endpoint_stats *s)
 {
+    load_stream_begun(s->load);
+}
+
+void balancer_ended(struct endpoint_stats *s, bool was_streaming)
+{
+    if (was_streaming) {
+        load_stream_over(s->load);
+    }
     load_sub(s->load);
 }
 
@@ -233,7 +241,7 @@ void balancer_view(const struct endpoint_stats *s, const struct endpoint_set *se
 {
     bool is_ejected = s->ejection == EJECTION_OUT && usec_before(now, s->ejected_until);
     bool backing_off = is_backing_off(s, now);
-    double queue = (double)load_in_flight(s->load) * set->lightest / s->weight + 1;
+    double queue = load_queue(s->load) * set->lightest / s->weight + 1;
 
     *ret_view = (struct balancer_view){
         .latency = {(uint64_t)(s->is_measured ? s->latency.value : set->median)},

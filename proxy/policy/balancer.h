@@ -10,6 +10,9 @@
  * without that dead band, noise makes equal endpoints look unequal. What an endpoint did a while ago fades if it was not asked since.
  * An endpoint that was never measured counts as the median, so a new one takes its share at once and is not flooded.
  *
+ * A request counts as in flight until the body of its response begins, and for a tenth from then on: a stream that stays open for days
+ * says little about how busy its endpoint is.
+ *
  * Weights: an endpoint of three times the weight of the lightest is as good as three of them: it is drawn three times as often, and the
  * queue it is judged by is that of one of the three, among which its requests in flight are spread. Equal weights have no effect.
  *
@@ -39,7 +42,10 @@ struct endpoint_stats *balancer_pick(struct endpoint_set *set, struct usec now, 
 
 /* The request counts as in flight from the pick on, while its connection is being made too, until it is over. */
 void balancer_started(struct endpoint_stats *s);
-void balancer_ended(struct endpoint_stats *s);
+void balancer_ended(struct endpoint_stats *s, bool was_streaming);
+
+/* Its response's body has begun: from now on it counts for a tenth (load.h says why). */
+void balancer_streaming(struct endpoint_stats *s);
 
 /*
  * From HEADERS given to an established connection to the first byte of a response. Not for a response that is itself a failure (a

@@ -302,7 +302,7 @@ class Connection:
         self.block = b""
         self.decoder = hpack.Decoder(max_header_list_size=1 << 26)
         self.changed = threading.Condition()
-        self.writing = threading.Lock()
+        self.writing = threading.RLock()  # held by `alone`, too
         self.outbox = queue.SimpleQueue()
         self.writer = None
         self.may_read = threading.Event()
@@ -330,6 +330,10 @@ class Connection:
     def send_outbox(self):
         while data := self.outbox.get():
             self.send(data)
+
+    def alone(self):
+        """with connection.alone(): nothing is sent in between that the connection sends by itself, such as ACKs."""
+        return self.writing
 
     def settings(self, values):
         return self.send(settings_frame(values))
@@ -626,7 +630,11 @@ class Server:
     def serve_all(self, connection):
         try:
             while not connection.closed:
-                connection.wait(lambda: connection.new_streams or connection.closed or self.is_closed, "requests")
+                with connection.changed:  # a client may be silent for as long as it likes
+                    while not (connection.new_streams or connection.closed or connection.error or self.is_closed):
+                        connection.changed.wait(LIMIT)
+                if connection.error:
+                    raise AssertionError(f"while serving: {connection.error!r}")
                 while connection.new_streams:
                     self.serve(connection.next_request())
         except AssertionError as error:

@@ -88,8 +88,8 @@ START_TEST(a_push_that_changes_nothing_keeps_the_endpoint_and_what_is_known_of_i
     ck_assert_ptr_eq(before, after);
     ck_assert(after->stats.is_measured);
     ck_assert_uint_eq(load_in_flight(after->load), 2);
-    endpoint_release(&before);
-    endpoint_release(&after);
+    endpoint_release(&before, false);
+    endpoint_release(&after, false);
 }
 END_TEST
 
@@ -105,10 +105,10 @@ START_TEST(a_removed_endpoint_gets_nothing_new_and_lives_until_its_last_request)
     ck_assert_ptr_ne(busy, next);
     ck_assert_int_eq(object_live(OBJECT_ENDPOINT), 2);
 
-    endpoint_release(&busy);
+    endpoint_release(&busy, false);
     loop_turn(worker.loop, false);
     ck_assert_int_eq(object_live(OBJECT_ENDPOINT), 1);
-    endpoint_release(&next);
+    endpoint_release(&next, false);
 }
 END_TEST
 
@@ -125,8 +125,8 @@ START_TEST(a_new_pod_at_an_old_address_is_another_endpoint)
 
     ck_assert_ptr_ne(before, after);
     ck_assert(!after->stats.is_measured);
-    endpoint_release(&before);
-    endpoint_release(&after);
+    endpoint_release(&before, false);
+    endpoint_release(&after, false);
 }
 END_TEST
 
@@ -140,7 +140,7 @@ START_TEST(an_endpoint_that_leaves_and_returns_with_a_request_open_comes_back_as
         busy = cluster_pick(cluster, NULL, 0);
         again = busy;
         if (strcmp(busy->uid, "a") != 0) {
-            endpoint_release(&again);
+            endpoint_release(&again, false);
         }
     } while (strcmp(busy->uid, "a") != 0);
     endpoint_first_byte(busy, usec_from_ms(7));
@@ -157,7 +157,7 @@ START_TEST(an_endpoint_that_leaves_and_returns_with_a_request_open_comes_back_as
     ck_assert(busy->is_present);
     ck_assert(busy->stats.is_measured);
     ck_assert_int_eq(busy->stats.ejection, EJECTION_OUT);
-    endpoint_release(&busy);
+    endpoint_release(&busy, false);
     ck_assert_int_eq(object_live(OBJECT_ENDPOINT), 2); /* its last request is not its end any more */
 }
 END_TEST
@@ -177,8 +177,8 @@ START_TEST(a_leaving_pod_and_its_successor_at_the_same_address_are_told_apart)
 
     ck_assert(before->is_present);
     ck_assert(!after->is_present);
-    endpoint_release(&before);
-    endpoint_release(&after);
+    endpoint_release(&before, false);
+    endpoint_release(&after, false);
 }
 END_TEST
 
@@ -190,7 +190,7 @@ static unsigned picks_of(const char *uid, unsigned rounds)
         struct endpoint *picked = cluster_pick(cluster, NULL, 0);
 
         count += strcmp(picked->uid, uid) == 0;
-        endpoint_release(&picked);
+        endpoint_release(&picked, false);
     }
     return count;
 }
@@ -223,8 +223,8 @@ START_TEST(a_request_that_has_tried_the_first_priority_goes_to_the_next)
     second = cluster_pick(cluster, &first, 1);
 
     ck_assert_str_eq(second->uid, "b");
-    endpoint_release(&first);
-    endpoint_release(&second);
+    endpoint_release(&first, false);
+    endpoint_release(&second, false);
 }
 END_TEST
 
@@ -251,7 +251,7 @@ START_TEST(requests_to_our_own_pod_count_in_what_its_app_has_in_flight)
     own = cluster_pick(cluster, NULL, 0);
     ck_assert_uint_eq(load_in_flight(app), 1);
 
-    endpoint_release(&own);
+    endpoint_release(&own, false);
     ck_assert_uint_eq(load_in_flight(app), 0);
     load_registry_put(loads, &app);
 }
@@ -288,7 +288,7 @@ START_TEST(a_draining_endpoint_is_passed_over)
     for (int i = 0; i < 50; i++) {
         picked = cluster_pick(cluster, NULL, 0);
         ck_assert_str_eq(picked->uid, "b");
-        endpoint_release(&picked);
+        endpoint_release(&picked, false);
     }
 }
 END_TEST
@@ -361,7 +361,7 @@ START_TEST(descriptors_that_run_out_are_not_held_against_the_endpoint)
     connect_in_vain(e);
     ck_assert_int_eq(failed_with, CLOSE_CONNECT_REFUSED);
     ck_assert_uint_ne(e->stats.connect_after.v, 0);
-    endpoint_release(&e);
+    endpoint_release(&e, false);
 }
 END_TEST
 
@@ -372,7 +372,7 @@ START_TEST(the_stand_in_has_the_original_destination_as_its_only_endpoint)
 
     ck_assert_str_eq(original->name, "original/10.0.0.1:50051");
     ck_assert(addr_eq(&picked->addr, &endpoints[0].addr));
-    endpoint_release(&picked);
+    endpoint_release(&picked, false);
     cluster_unref(&original);
 }
 END_TEST

@@ -71,7 +71,7 @@ static void finish(struct sim *sim, size_t index)
 
     sim->flights[index] = sim->flights[--sim->flight_count];
     sim->now = f.ends;
-    balancer_ended(s);
+    balancer_ended(s, false);
     if (f.is_failure) {
         balancer_failed(&sim->set, s, sim->now, &sim->picks);
         sim->failures++;

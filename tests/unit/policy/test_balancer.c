@@ -174,7 +174,7 @@ START_TEST(a_request_that_ended_no_longer_counts)
         balancer_started(&stats[i]);
     }
 
-    balancer_ended(&stats[2]);
+    balancer_ended(&stats[2], false);
 
     ck_assert_uint_eq(picks_of(&stats[2], 100), 100);
 }
