@@ -189,6 +189,11 @@ static void on_settings(struct h2_session *s)
     bool is_first = m->is_pending;
 
     timer_stop(&m->settings_timer);
+    if (is_first && h2_session_peer_max_streams(s) == 0) {
+        /* It takes no request at all: as if it had refused the connection. Else requests would wait for it without end. */
+        h2_session_close(s, H2_NO_ERROR, CLOSE_STREAM_REFUSED);
+        return;
+    }
     set_settled(m);
     if (is_first && p->ops->on_connected != NULL) {
         /* Only now: behind another proxy, or a full backlog, a TCP connection proves nothing about the endpoint. */

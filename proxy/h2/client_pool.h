@@ -15,7 +15,7 @@
  *
  * Owner:   one for each endpoint and worker (flow/cluster).
  * Threads: the loop's.
- * Errors:  a failed dial, also a peer that sends no SETTINGS within connect_timeout, fails all that wait, with its close reason.
+ * Errors:  a failed dial, also a peer that sends no SETTINGS within connect_timeout or offers no stream, fails all that wait, with its close reason.
  * Limits:  struct pool_options. Sessions that only finish their last streams do not count as connections.
  */
 

@@ -397,6 +397,22 @@ START_TEST(a_peer_that_sends_every_connection_away_fails_all_that_wait)
 }
 END_TEST
 
+START_TEST(a_peer_that_offers_no_stream_fails_all_that_wait)
+{
+    server_options.max_concurrent_streams = 0;
+    pool_start();
+    ck_assert_int_eq(ask(0), POOL_WAITING);
+    ck_assert_int_eq(ask(1), POOL_WAITING);
+    settle_all();
+
+    ck_assert_int_eq(askers[0].reason, CLOSE_STREAM_REFUSED);
+    ck_assert_int_eq(askers[1].reason, CLOSE_STREAM_REFUSED);
+    ck_assert_uint_eq(connected, 0);
+    ck_assert_uint_eq(failures, 1);
+    ck_assert(client_pool_is_empty(pool));
+}
+END_TEST
+
 START_TEST(an_idle_session_is_closed_with_a_goaway)
 {
     bool is_gone = false;
@@ -584,9 +600,10 @@ UNIT_MAIN("client_pool", setup, teardown, the_first_request_dials_and_waits, a_f
           no_request_is_sent_before_the_limit_is_known, past_its_connections_requests_queue_and_past_the_queue_they_are_refused,
           who_has_left_the_queue_is_not_called, a_refused_connection_fails_all_that_wait,
           a_peer_that_sends_no_settings_fails_all_that_wait, a_peer_that_sends_every_connection_away_fails_all_that_wait,
-          a_session_that_goes_away_is_replaced, a_session_that_only_finishes_does_not_count_against_the_maximum,
-          an_idle_session_is_closed_with_a_goaway, an_old_session_finishes_its_streams_and_is_replaced,
-          a_session_is_replaced_after_its_share_of_requests, a_request_after_the_peer_closed_an_idle_session_is_sent_on_a_new_one,
+          a_peer_that_offers_no_stream_fails_all_that_wait, a_session_that_goes_away_is_replaced,
+          a_session_that_only_finishes_does_not_count_against_the_maximum, an_idle_session_is_closed_with_a_goaway,
+          an_old_session_finishes_its_streams_and_is_replaced, a_session_is_replaced_after_its_share_of_requests,
+          a_request_after_the_peer_closed_an_idle_session_is_sent_on_a_new_one,
           a_closed_pool_that_opens_again_dials_and_lets_old_streams_finish, a_session_with_a_stream_is_not_idle,
           a_closed_pool_fails_waiters_and_lets_streams_finish, an_unused_pool_closes_at_once,
           a_pool_may_be_freed_by_its_last_waiter)
