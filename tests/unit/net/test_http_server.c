@@ -388,8 +388,10 @@ START_TEST(requests_are_read_no_faster_than_they_are_answered)
     const char *at = got.p;
 
     for (int i = 0; i < COUNT; i++) {
-        at = memmem(at, (size_t)(got.p + got.len - at), "hello\n",
-                    6); /* strstr would first look for the end of it all under ASan */
+        size_t left = (size_t)(got.p + got.len - at);
+
+        /* Sanitizers look at all that a search is given: an answer, not all of them. */
+        at = memmem(at, left < 1000 ? left : 1000, "hello\n", 6);
         ck_assert_ptr_nonnull(at);
         at++;
     }
