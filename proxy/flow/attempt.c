@@ -102,6 +102,11 @@ void attempt_connection_ready(struct pool_waiter *w, struct h2_session *session,
     }
 }
 
+static bool are_headers_over(const struct exchange *x)
+{
+    return x->worker->headers.used_bytes > x->worker->headers.max_bytes;
+}
+
 /* Sends what there is of the request. */
 static void send_on(struct exchange *x, struct h2_session *session)
 {
@@ -133,6 +138,9 @@ static void send_on(struct exchange *x, struct h2_session *session)
     } else if (x->is_request_ended && !is_whole) {
         h2_stream_send_end(x->server);
     }
+    if (is_repeatable && are_headers_over(x)) {
+        exchange_forget_request(x);
+    }
 }
 
 void attempt_send_on(struct exchange *x, struct h2_session *session)
@@ -163,6 +171,11 @@ void attempt_deliver(struct exchange *x, struct endpoint *e)
         return;
     case POOL_WAITING:
         x->is_waiting = true;
+        if (are_headers_over(x)) {
+            client_pool_cancel(x->endpoint->pool, &x->waiter);
+            x->is_waiting = false;
+            attempt_unprocessed(x, CLOSE_QUEUE_FULL);
+        }
         return;
     case POOL_FULL:
         attempt_unprocessed(x, CLOSE_QUEUE_FULL);

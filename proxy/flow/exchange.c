@@ -16,6 +16,8 @@ void exchange_forget_request(struct exchange *x)
 {
     h2_headers_free(&x->request);
     h2_headers_free(&x->trailers);
+    x->worker->headers.used_bytes -= x->header_bytes;
+    x->header_bytes = 0;
     if (!x->copy.is_dropped) {
         body_copy_drop(&x->copy);
     }
@@ -338,6 +340,8 @@ void exchange_start(struct http_side *h, struct h2_stream *stream, struct h2_hea
         return;
     }
     x->cluster = cluster_ref(cluster);
+    x->header_bytes = headers->list_bytes;
+    x->worker->headers.used_bytes += x->header_bytes;
     service_metrics_started(&x->cluster->metrics);
     retry_budget_request(&x->cluster->retries, exchange_now(x));
     attempt_deliver(x, cluster_pick(x->cluster, x->tried, 0));

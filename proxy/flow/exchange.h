@@ -17,12 +17,15 @@
  * Errors:  a gRPC request that cannot be served is answered trailers-only (flow/reply); an unprocessed one that we cannot repeat is
  *          reset with REFUSED_STREAM, so that gRPC's own transparent retry works.
  * Limits:  what the endpoint has not taken is bounded by the stream's window; the copy by retry_buffer_bytes, all copies together by
- *          retry_process_bytes.
+ *          retry_process_bytes. Headers of outbound requests, kept for the same purpose, take EXCHANGE_HEADERS_MAX a worker: past it those
+ *          that are sent are not repeated any more, and one that would have to wait for a connection is tried elsewhere or fails.
  */
 
 #include "flow/http_side.h"
 #include "h2/headers.h"
 #include "h2/session.h"
+
+#define EXCHANGE_HEADERS_MAX ((size_t)32 * 1024 * 1024)
 
 /* A request has come on `h`'s session. Takes `headers`. */
 void exchange_start(struct http_side *h, struct h2_stream *stream, struct h2_headers *headers, bool is_end);

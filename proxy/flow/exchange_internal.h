@@ -23,6 +23,7 @@ struct exchange {
 
     struct h2_headers *request;  /* kept until the response begins; NULL when it cannot be sent again */
     struct h2_headers *trailers; /* of the request */
+    size_t header_bytes;         /* of `request`, counted in the worker's budget of headers; outbound only */
     struct body_copy copy;
 
     struct cluster *cluster;                   /* reference; NULL inbound */

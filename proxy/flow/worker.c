@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "flow/connection.h"
+#include "flow/exchange.h"
 
 #define JANITOR_PERIOD usec_from_s(1)
 
@@ -59,6 +60,7 @@ struct worker *worker_new(unsigned index, const struct flow_options *options, st
     w->retry_policy.tries_max = options->retry_attempts;
     w->detect_policy = (struct detect_policy){.silence = options->detect_silence, .hold = options->detect_hold};
     w->copies.max_bytes = options->retry_process_bytes;
+    w->headers.max_bytes = EXCHANGE_HEADERS_MAX;
     flow_metrics_init(&w->metrics, shard);
     deadlines_init(&w->deadlines, w->loop);
     w->directory = directory_new(w->loop, discovery, options->discovery_retention);

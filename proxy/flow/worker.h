@@ -41,7 +41,8 @@ struct worker {
     struct splice_pool *pipes;
     struct server_first *server_first;
     struct flow_metrics metrics;
-    struct copy_budget copies; /* this worker's share of retry_process_bytes */
+    struct copy_budget copies;  /* this worker's share of retry_process_bytes */
+    struct copy_budget headers; /* of outbound requests whose response has not begun */
     struct retry_policy retry_policy;
     struct detect_policy detect_policy;
     struct list connections; /* of struct connection */

@@ -100,6 +100,39 @@ START_TEST(a_body_longer_than_its_copy_is_not_repeated)
 }
 END_TEST
 
+START_TEST(past_the_budget_of_headers_a_request_that_is_sent_is_not_repeated)
+{
+    struct heard first = {0};
+    struct heard *request_there;
+
+    start_outbound(1);
+    ask(&first, "first"); /* the connection is there from now on */
+    answer(next_request(&at), "fine");
+    heard_clear(&first);
+    worker->headers.max_bytes = 10;
+    ask(&asked, "question");
+    request_there = next_request(&at);
+    ck_assert_uint_eq(worker->headers.used_bytes, 0);
+    h2_stream_reset(request_there->stream, H2_REFUSED_STREAM);
+    settle_flow();
+
+    assert_closed(&asked, H2_REFUSED_STREAM, CLOSE_STREAM_REFUSED);
+    ck_assert(!has_next_request());
+}
+END_TEST
+
+START_TEST(past_the_budget_of_headers_no_request_waits_for_a_connection)
+{
+    start_outbound(2);
+    worker->headers.max_bytes = 10;
+    ask(&asked, "question");
+
+    ck_assert_ptr_nonnull(asked.response);
+    ck_assert_str_eq(value_of(asked.response, "grpc-status"), "14");
+    ck_assert_uint_eq(worker->headers.used_bytes, 0);
+}
+END_TEST
+
 START_TEST(nothing_is_repeated_once_the_response_has_begun)
 {
     struct heard *request_there;
@@ -252,8 +285,10 @@ END_TEST
 
 UNIT_MAIN("attempt", setup, teardown, a_refused_stream_is_repeated_elsewhere_with_its_whole_body, trailers_are_repeated_too,
           a_body_that_still_comes_follows_to_the_next_endpoint, a_body_longer_than_its_copy_is_not_repeated,
-          nothing_is_repeated_once_the_response_has_begun, the_number_of_attempts_is_bounded,
-          without_a_budget_nothing_is_repeated, a_reset_that_says_nothing_of_not_being_processed_keeps_its_code,
+          past_the_budget_of_headers_a_request_that_is_sent_is_not_repeated,
+          past_the_budget_of_headers_no_request_waits_for_a_connection, nothing_is_repeated_once_the_response_has_begun,
+          the_number_of_attempts_is_bounded, without_a_budget_nothing_is_repeated,
+          a_reset_that_says_nothing_of_not_being_processed_keeps_its_code,
           a_lost_connection_is_unavailable_and_names_the_endpoint, a_refused_connection_is_tried_elsewhere,
           a_goaway_that_includes_the_request_is_no_reason_to_repeat_it, an_inbound_request_is_never_repeated_here,
           an_endpoint_that_leaves_finishes_what_it_has_and_gets_nothing_new)
