@@ -101,35 +101,14 @@ static void on_limit(struct timer *t)
     fail(container_of(t, struct kube_call, limit), -ETIMEDOUT, "no whole answer in time");
 }
 
-static int append_json(const char *bytes, size_t len, void *ctx)
-{
-    text_append(ctx, bytes, len);
-    return 0;
-}
-
-struct kube_call *kube_call_start(struct kube_client *client, const struct kube_call_options *options, kube_done_fn *done,
-                                  void *ctx)
+struct kube_call *kube_call_start(struct kube_client *client, struct str path, kube_done_fn *done, void *ctx)
 {
     struct kube_call *c = mem_alloc(sizeof *c);
-    struct text text;
-    struct kube_request_args args = {
-        .method = options->method,
-        .path = options->path,
-        .content_type = options->content_type,
-        .ops = &request_ops,
-        .ctx = c,
-    };
 
-    text_init(&text, KUBE_BODY_MAX);
-    if (options->body != NULL) {
-        json_dump_callback(options->body, append_json, &text, JSON_COMPACT);
-    }
-    args.body = (struct str){text.p, text.len};
     c->client = client;
     c->done = done;
     c->ctx = ctx;
-    c->request = kube_client_send(client, &args);
-    text_deinit(&text);
+    c->request = kube_client_send(client, path, &request_ops, c);
     timer_init(&c->limit, kube_client_loop(client), on_limit);
     timer_set(&c->limit, KUBE_CALL_LIMIT);
     return c;

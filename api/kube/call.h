@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * One request whose whole response is read and parsed as JSON before anybody is told: get, list a page, create, update, patch.
+ * One request whose whole response is read and parsed as JSON before anybody is told: an object, or a page of a list.
  *
  * Owner:   whoever started it, until `done` returns.
  * Threads: the loop's.
@@ -19,11 +19,6 @@
 #define KUBE_BODY_MAX ((size_t)64 * 1024 * 1024)
 #define KUBE_CALL_LIMIT usec_from_s(60)
 
-#define KUBE_JSON "application/json"
-#define KUBE_MERGE_PATCH "application/merge-patch+json"
-#define KUBE_JSON_PATCH "application/json-patch+json"
-#define KUBE_APPLY_PATCH "application/apply-patch+yaml"
-
 struct kube_answer {
     int error;              /* negative errno: no whole answer came; `text` says why. Else 0 */
     unsigned status;        /* of HTTP; 0 with an error */
@@ -37,15 +32,8 @@ typedef void kube_done_fn(void *ctx, const struct kube_answer *answer);
 
 struct kube_call;
 
-struct kube_call_options {
-    const char *method;
-    struct str path;
-    const char *content_type; /* NULL: no body */
-    const json_t *body;
-};
-
-/* `options` are only read during this call. `done` comes later, once, never from within. */
-struct kube_call *kube_call_start(struct kube_client *c, const struct kube_call_options *options, kube_done_fn *done, void *ctx);
+/* A GET of `path` (copied). `done` comes later, once, never from within. */
+struct kube_call *kube_call_start(struct kube_client *c, struct str path, kube_done_fn *done, void *ctx);
 
 /* No report follows. Nulls the link; accepts NULL inside. */
 void kube_call_cancel(struct kube_call **call);

@@ -64,11 +64,7 @@ struct kube_request {
     struct kube_client *client;
     struct grave grave;
     struct h2_stream *stream; /* link; NULL while waiting */
-    const char *method;
     char *path;
-    const char *content_type;
-    char *body;
-    size_t body_len;
     const struct kube_request_ops *ops;
     void *ctx;
     bool is_complete; /* END_STREAM has come */
@@ -81,7 +77,6 @@ static void request_reap(struct grave *g)
     struct kube_request *r = container_of(g, struct kube_request, grave);
 
     mem_free(r->path);
-    mem_free(r->body);
     mem_free(r);
 }
 
@@ -179,19 +174,13 @@ static struct h2_headers *headers_of(const struct kube_request *r)
     struct kube_client *c = r->client;
     struct h2_headers *h = h2_headers_new(loop_slab(c->loop));
     const char *token = kube_token_get(&c->token, loop_now(c->loop));
-    char length[24];
 
-    h2_headers_add_literal(h, STR(":method"), str_from(r->method));
+    h2_headers_add_literal(h, STR(":method"), STR("GET"));
     h2_headers_add_literal(h, STR(":scheme"), STR("https"));
     h2_headers_add(h, STR(":authority"), str_from(c->config.authority));
     h2_headers_add(h, STR(":path"), str_from(r->path));
     h2_headers_add_literal(h, STR("accept"), STR("application/json"));
     h2_headers_add_literal(h, STR("user-agent"), STR("outrigger"));
-    if (r->content_type != NULL) {
-        snprintf(length, sizeof length, "%zu", r->body_len);
-        h2_headers_add_literal(h, STR("content-type"), str_from(r->content_type));
-        h2_headers_add(h, STR("content-length"), str_from(length));
-    }
     if (token != NULL) {
         struct text bearer;
 
@@ -206,8 +195,7 @@ static struct h2_headers *headers_of(const struct kube_request *r)
 /* False when this session takes no request now. */
 static bool send_on(struct kube_request *r, struct h2_session *session)
 {
-    bool has_body = r->body_len > 0;
-    int error = h2_session_request(session, headers_of(r), !has_body, &stream_ops, r, &r->stream);
+    int error = h2_session_request(session, headers_of(r), true, &stream_ops, r, &r->stream);
 
     if (error < 0) {
         r->stream = NULL;
@@ -215,10 +203,6 @@ static bool send_on(struct kube_request *r, struct h2_session *session)
     }
     list_unlink(&r->node);
     list_push_back(&r->client->open, &r->node);
-    if (has_body) {
-        h2_stream_send_data(r->stream, (const uint8_t *)r->body, r->body_len);
-        h2_stream_send_end(r->stream);
-    }
     return true;
 }
 
@@ -419,19 +403,15 @@ void kube_client_close(struct kube_client **client)
     mem_free(c);
 }
 
-struct kube_request *kube_client_send(struct kube_client *c, const struct kube_request_args *args)
+struct kube_request *kube_client_send(struct kube_client *c, struct str path, const struct kube_request_ops *ops, void *ctx)
 {
     struct kube_request *r = mem_alloc(sizeof *r);
 
     assert(c->count < KUBE_REQUESTS_MAX);
     r->client = c;
-    r->method = args->method;
-    r->path = mem_printf("%s%.*s", c->config.path_prefix, (int)args->path.len, args->path.p);
-    r->content_type = args->content_type;
-    r->body = mem_copy_string(args->body.p, args->body.len);
-    r->body_len = args->body.len;
-    r->ops = args->ops;
-    r->ctx = args->ctx;
+    r->path = mem_printf("%s%.*s", c->config.path_prefix, (int)path.len, path.p);
+    r->ops = ops;
+    r->ctx = ctx;
     list_push_back(&c->waiting, &r->node);
     c->count++;
     loop_defer(c->loop, &c->flush);
@@ -457,19 +437,7 @@ void *kube_request_ctx(const struct kube_request *r)
     return r->ctx;
 }
 
-const struct kube_config *kube_client_config(const struct kube_client *c)
-{
-    return &c->config;
-}
-
 struct loop *kube_client_loop(const struct kube_client *c)
 {
     return c->loop;
-}
-
-bool kube_client_is_up(const struct kube_client *c)
-{
-    bool is_full;
-
-    return usable_session((struct kube_client *)(uintptr_t)c, &is_full) != NULL;
 }

@@ -42,28 +42,17 @@ struct kube_request_ops {
     void (*on_end)(struct kube_request *r, int error, const char *text);
 };
 
-struct kube_request_args {
-    const char *method;       /* static */
-    struct str path;          /* with its query; copied */
-    const char *content_type; /* of the body; static; NULL: no body */
-    struct str body;          /* copied */
-    const struct kube_request_ops *ops;
-    void *ctx;
-};
-
 /* Takes `config` over. */
 struct kube_client *kube_client_new(struct loop *l, struct kube_config *config);
 
 /* All requests must have been cancelled or have ended. Nulls the link; accepts NULL inside. */
 void kube_client_close(struct kube_client **c);
 
-/* No event comes from within. */
-struct kube_request *kube_client_send(struct kube_client *c, const struct kube_request_args *args);
+/* A GET of `path` with its query (copied). No event comes from within. */
+struct kube_request *kube_client_send(struct kube_client *c, struct str path, const struct kube_request_ops *ops, void *ctx);
 
 /* No event follows. Nulls the link; accepts NULL inside. */
 void kube_request_cancel(struct kube_request **r);
 void *kube_request_ctx(const struct kube_request *r);
 
-const struct kube_config *kube_client_config(const struct kube_client *c);
 struct loop *kube_client_loop(const struct kube_client *c);
-bool kube_client_is_up(const struct kube_client *c);

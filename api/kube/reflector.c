@@ -282,9 +282,7 @@ static void list_page(struct kube_reflector *r)
         text_printf(&path, "&continue=");
         append_escaped(&path, r->next_page);
     }
-    struct kube_call_options call = {.method = "GET", .path = {path.p, path.len}};
-
-    r->page = kube_call_start(r->client, &call, on_page, r);
+    r->page = kube_call_start(r->client, (struct str){path.p, path.len}, on_page, r);
     text_deinit(&path);
 }
 
@@ -413,7 +411,6 @@ static void start_watch(struct kube_reflector *r)
 {
     struct loop *l = kube_client_loop(r->client);
     struct text path;
-    struct kube_request_args args = {.method = "GET", .ops = &watch_ops, .ctx = r};
 
     text_init(&path, 4096);
     text_printf(&path, "%s?watch=1&allowWatchBookmarks=true&timeoutSeconds=%u&resourceVersion=", r->kind->path,
@@ -422,12 +419,11 @@ static void start_watch(struct kube_reflector *r)
     if (r->kind->query[0] != '\0') {
         text_printf(&path, "&%s", r->kind->query);
     }
-    args.path = (struct str){path.p, path.len};
     kube_lines_reset(&r->lines);
     r->answer = (struct kube_response){0};
     r->is_gone = false;
     r->watch_started = loop_now(l);
-    r->watch = kube_client_send(r->client, &args);
+    r->watch = kube_client_send(r->client, (struct str){path.p, path.len}, &watch_ops, r);
     text_deinit(&path);
 }
 

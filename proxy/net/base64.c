@@ -2,7 +2,6 @@
 
 #include "net/base64.h"
 
-#include <assert.h>
 #include <mbedtls/base64.h>
 
 #include "base/mem.h"
@@ -17,17 +16,5 @@ char *base64_decode(struct str text, size_t *ret_len)
         return NULL;
     }
     out[*ret_len] = '\0';
-    return (char *)out;
-}
-
-char *base64_encode(struct str bytes)
-{
-    size_t size = (bytes.len + 2) / 3 * 4 + 1;
-    unsigned char *out = mem_alloc(size);
-    size_t len;
-    int r = mbedtls_base64_encode(out, size, &len, (const unsigned char *)bytes.p, bytes.len);
-
-    assert(r == 0);
-    (void)r;
     return (char *)out;
 }

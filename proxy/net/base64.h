@@ -14,6 +14,3 @@
 
 /* The bytes, with a NUL behind them; NULL when the text is not base64. Line breaks are passed over. */
 char *base64_decode(struct str text, size_t *ret_len);
-
-/* NUL-terminated, without line breaks. */
-char *base64_encode(struct str bytes);
