@@ -6,7 +6,7 @@
 
 #define REFUSE_AFTER usec_from_s(1)
 #define EVICT_AFTER usec_from_s(3)
-#define NEXT_AFTER usec_from_ms(500)
+#define NEXT_AFTER usec_from_ms(1500) /* a farewell takes a second at most, and until its end the header blocks count */
 
 void byte_budget_init(struct byte_budget *b, uint64_t max_bytes)
 {

@@ -8,8 +8,8 @@
  *     TIGHT     windows stop growing
  *     WITHHOLD  from three quarters: nobody is told to send more
  *     REFUSE    seven eighths, or over three quarters for a second: no new streams
- *     EVICT     all of it, or over three quarters for three seconds: whoever holds most is sent away; half a second for the rest to
- *               get along, then the next
+ *     EVICT     all of it, or over three quarters for three seconds: whoever holds most is sent away; a second and a half for
+ *               the rest to get along, then the next
  *
  * Owner:   the program; outlives the holders.
  * Threads: any. Bytes are counted with relaxed atomics; parties tell differences large enough to matter, not each byte.
@@ -46,5 +46,5 @@ enum budget_level byte_budget_level(struct byte_budget *b, struct usec now);
 void byte_budget_tell_largest(struct byte_budget *b, unsigned party, uint64_t bytes);
 
 /* At EVICT: whether no other party has told of a larger holder than `party`, so that its is the one to go. If so, the next one
- * gets half a second, in which the first one's bytes can be missed. */
+ * gets a second and a half, in which the first one's bytes can be missed. */
 bool byte_budget_is_largest(struct byte_budget *b, unsigned party, struct usec now);

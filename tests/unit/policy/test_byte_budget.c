@@ -85,7 +85,7 @@ START_TEST(after_one_has_gone_the_others_get_time)
     ck_assert(byte_budget_is_largest(&b, 0, now));
     byte_budget_add(&b, -30);
 
-    ck_assert_int_eq(level_after(499), BUDGET_REFUSE);
+    ck_assert_int_eq(level_after(1499), BUDGET_REFUSE);
     ck_assert_int_eq(level_after(1), BUDGET_EVICT);
 }
 END_TEST
