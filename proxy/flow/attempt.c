@@ -275,6 +275,9 @@ static void on_server_closed(struct h2_stream *s, uint32_t error, enum close_rea
         return;
     }
     if (is_unprocessed && !x->is_answered) {
+        if (reason == CLOSE_STREAM_REFUSED && x->endpoint != NULL) {
+            endpoint_outcome(x->endpoint, false); /* nobody answers faster: were it no failure, it would be asked ever more */
+        }
         attempt_unprocessed(x, reason);
         return;
     }

@@ -156,6 +156,7 @@ class Continuations(Attacked):
     def begin_block(self, fields=()):
         client = self.client()
         client.ping()  # no ACK of SETTINGS comes in between any more
+        client.alone().acquire()  # nor anything else, for the rest of this connection
         client.send(frame(HEADERS, 0, 1, encode(fields)))
         return client
 

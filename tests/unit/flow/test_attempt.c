@@ -48,6 +48,41 @@ START_TEST(a_refused_stream_is_repeated_elsewhere_with_its_whole_body)
 }
 END_TEST
 
+/* A request that place[0] refuses if it comes there; place[1] answers. True if it was refused. */
+static bool ask_with_a_refuser(void)
+{
+    struct heard answered = {0};
+    struct heard *there;
+    bool is_refused;
+
+    ask(&answered, "question");
+    there = next_request(&at);
+    is_refused = at == &place[0];
+    if (is_refused) {
+        h2_stream_reset(there->stream, H2_REFUSED_STREAM);
+        there = next_request(&at);
+        ck_assert_ptr_eq(at, &place[1]);
+    }
+    answer(there, "fine");
+    assert_closed(&answered, H2_NO_ERROR, CLOSE_DONE);
+    heard_clear(&answered);
+    return is_refused;
+}
+
+START_TEST(an_endpoint_that_refuses_stream_after_stream_is_left_alone)
+{
+    unsigned refused = 0;
+
+    start_outbound(2);
+    for (int i = 0; i < 40; i++) {
+        refused += ask_with_a_refuser();
+    }
+
+    ck_assert_uint_ge(refused, 1);
+    ck_assert_uint_le(refused, 5);
+}
+END_TEST
+
 START_TEST(trailers_are_repeated_too)
 {
     struct heard *again;
@@ -283,7 +318,8 @@ START_TEST(an_endpoint_that_leaves_finishes_what_it_has_and_gets_nothing_new)
 }
 END_TEST
 
-UNIT_MAIN("attempt", setup, teardown, a_refused_stream_is_repeated_elsewhere_with_its_whole_body, trailers_are_repeated_too,
+UNIT_MAIN("attempt", setup, teardown, a_refused_stream_is_repeated_elsewhere_with_its_whole_body,
+          an_endpoint_that_refuses_stream_after_stream_is_left_alone, trailers_are_repeated_too,
           a_body_that_still_comes_follows_to_the_next_endpoint, a_body_longer_than_its_copy_is_not_repeated,
           past_the_budget_of_headers_a_request_that_is_sent_is_not_repeated,
           past_the_budget_of_headers_no_request_waits_for_a_connection, nothing_is_repeated_once_the_response_has_begun,
