@@ -67,6 +67,18 @@ static const char *next_nonce(struct ads_stream *s, enum resource_type type)
     return a->nonce;
 }
 
+void ads_stream_deny_type(struct ads_stream *s, const char *type_url, const struct delta_response *response)
+{
+    char nonce[ADS_NONCE_SIZE];
+    size_t len = 0;
+    uint8_t *bytes;
+
+    snprintf(nonce, sizeof nonce, "%" PRIu64, ++s->nonce_count);
+    bytes = s->protocol->encode(response, type_url, nonce, &len);
+    grpc_call_send(s->call, bytes, len);
+    mem_free(bytes);
+}
+
 static void send_response(struct ads_stream *s, enum resource_type type, const struct delta_response *response)
 {
     const struct api_type_metrics *m = &s->hub->metrics->type[type];

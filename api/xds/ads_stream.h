@@ -132,5 +132,8 @@ const char *ads_stream_id(const struct ads_stream *s);
 /* Counts and logs what a request says of an earlier response. */
 void ads_stream_take_answer(struct ads_stream *s, enum resource_type type, const char *nonce, const Google__Rpc__Status *error);
 
+/* Answers a request for a type that is none of ours, of which nothing exists; `response` is the protocol's way to say so. */
+void ads_stream_deny_type(struct ads_stream *s, const char *type_url, const struct delta_response *response);
+
 /* Ends the stream unless the name was taken; says whether it was. */
 bool ads_stream_accept_name(struct ads_stream *s, enum interest_outcome outcome);

@@ -6,11 +6,7 @@
  * resource type that is none of ours has no resources: all its names are removed.
  */
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "base/log.h"
-#include "base/mem.h"
 
 #include "api/xds/ads_stream.h"
 #include "api/xds/delta_state.h"
@@ -77,9 +73,6 @@ static void take_request(struct delta_stream *s, enum resource_type type, const 
 static void deny_unknown_type(struct delta_stream *s, const delta_request *m)
 {
     struct delta_response response;
-    char nonce[ADS_NONCE_SIZE];
-    size_t len = 0;
-    uint8_t *bytes;
 
     log_info(LOG_DISCOVERY, ads_stream_id(&s->base), "asks for a type that is not served: %s", m->type_url);
     if (m->n_resource_names_subscribe == 0) {
@@ -89,10 +82,7 @@ static void deny_unknown_type(struct delta_stream *s, const delta_request *m)
     for (size_t i = 0; i < m->n_resource_names_subscribe; i++) {
         delta_response_remove(&response, str_from(m->resource_names_subscribe[i]));
     }
-    snprintf(nonce, sizeof nonce, "%" PRIu64, ++s->base.nonce_count);
-    bytes = delta_response_encode(&response, m->type_url, nonce, &len);
-    grpc_call_send(s->base.call, bytes, len);
-    mem_free(bytes);
+    ads_stream_deny_type(&s->base, m->type_url, &response);
     delta_response_deinit(&response);
 }
 

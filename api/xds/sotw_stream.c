@@ -5,8 +5,6 @@
  * another one when it has read that, so it is passed over.
  */
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -105,19 +103,13 @@ static void take_request(struct sotw_stream *s, enum resource_type type, const s
 static void deny_unknown_type(struct sotw_stream *s, const sotw_request *m)
 {
     struct delta_response nothing;
-    char nonce[ADS_NONCE_SIZE];
-    size_t len = 0;
-    uint8_t *bytes;
 
     if (m->response_nonce[0] != '\0') {
         return;
     }
     log_info(LOG_DISCOVERY, ads_stream_id(&s->base), "asks for a type that is not served: %s", m->type_url);
     delta_response_init(&nothing);
-    snprintf(nonce, sizeof nonce, "%" PRIu64, ++s->base.nonce_count);
-    bytes = encode(&nothing, m->type_url, nonce, &len);
-    grpc_call_send(s->base.call, bytes, len);
-    mem_free(bytes);
+    ads_stream_deny_type(&s->base, m->type_url, &nothing);
     delta_response_deinit(&nothing);
 }
 
